@@ -1,0 +1,1 @@
+"""The commission domain: standard library only, no clock, no I/O, no float."""

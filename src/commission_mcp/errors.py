@@ -1,0 +1,125 @@
+"""What can go wrong on purpose: problems with a stable code, and the one exception that carries them.
+
+An anticipated failure is a `Refused`. It names every problem of the input at once, each with a code that never changes
+its meaning, what is wrong in words, where, and the next step that would work. Whatever is not a `Refused` is a crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every problem code, append-only: a published code keeps its meaning for good."""
+
+    # Asking in SQL
+    SQL_EMPTY = "E_SQL_EMPTY"  # no statement in the text
+    SQL_TOO_LONG = "E_SQL_TOO_LONG"  # more text than a statement may have
+    SQL_TOO_DEEP = "E_SQL_TOO_DEEP"  # nested or chained beyond the limit
+    SQL_SYNTAX = "E_SQL_SYNTAX"  # not PostgreSQL's grammar
+    SQL_SEVERAL = "E_SQL_SEVERAL"  # more than one statement
+    SQL_NOT_SELECT = "E_SQL_NOT_SELECT"  # writes, DDL, session and utility commands
+    SQL_EXPLAIN = "E_SQL_EXPLAIN"  # EXPLAIN shows estimates over other clients' rows
+    SQL_INTO = "E_SQL_INTO"  # SELECT INTO creates a table
+    SQL_LOCKING = "E_SQL_LOCKING"  # FOR UPDATE and its kin
+    SQL_FUNCTION = "E_SQL_FUNCTION"  # a function that is not on the list
+    SQL_TYPE = "E_SQL_TYPE"  # a cast to a type that is not on the list
+    SQL_OPERATOR = "E_SQL_OPERATOR"  # an operator of another schema
+    SQL_RELATION = "E_SQL_RELATION"  # a table or view that does not exist here
+    SQL_COLUMN = "E_SQL_COLUMN"  # a column that does not exist
+    SQL_FORM = "E_SQL_FORM"  # a construct that is not offered (TABLESAMPLE, system columns, (x).f, ...)
+    SQL_PARAMS = "E_SQL_PARAMS"  # placeholders and values do not match
+    SQL_PARAM_TYPE = "E_SQL_PARAM_TYPE"  # the type of a placeholder or of its value does not fit
+    SQL_VALUE = "E_SQL_VALUE"  # a value that the database cannot compute with (division by zero, out of range)
+    SQL_MEANING = "E_SQL_MEANING"  # grammatical, but without meaning (GROUP BY, ambiguity, type clash)
+    SQL_COST = "E_SQL_COST"  # would build a value beyond the limits
+    SQL_TIMEOUT = "E_SQL_TIMEOUT"  # stopped at the time limit
+    SQL_RESOURCES = "E_SQL_RESOURCES"  # stopped at the memory, disk or size limit
+    SQL_DENIED = "E_SQL_DENIED"  # the database itself refused permission
+
+    # Calling
+    ARGUMENT_UNKNOWN = "E_ARGUMENT_UNKNOWN"
+    ARGUMENT = "E_ARGUMENT"  # an argument of the wrong type or outside its range
+    CURSOR_INVALID = "E_CURSOR_INVALID"  # not a cursor of this server, or of another caller or question
+    CURSOR_STALE = "E_CURSOR_STALE"  # the data changed, or the cursor expired
+    ROLE_REQUIRED = "E_ROLE_REQUIRED"
+    TOOL_UNKNOWN = "E_TOOL_UNKNOWN"
+    NOT_FOUND = "E_NOT_FOUND"
+    TIMEOUT = "E_TIMEOUT"  # the call as a whole took too long
+    BUSY = "E_BUSY"  # no connection became free in time
+
+    # Clients and users
+    CLIENT_ID = "E_CLIENT_ID"  # not a well-formed client id
+    CLIENT_UNKNOWN = "E_CLIENT_UNKNOWN"
+    CLIENT_EXISTS = "E_CLIENT_EXISTS"
+    CLIENT_DISABLED = "E_CLIENT_DISABLED"
+    CLIENT_MISMATCH = "E_CLIENT_MISMATCH"  # an asserted client_id that is not the caller's
+    USER_UNKNOWN = "E_USER_UNKNOWN"  # the caller is not a user of the client
+
+    # Settings and set-up
+    SETTING = "E_SETTING"  # a setting with an unusable value
+    SETTING_UNKNOWN = "E_SETTING_UNKNOWN"
+    DATA_DIRECTORY = "E_DATA_DIRECTORY"  # cannot be used
+    DATA_DIRECTORY_NEWER = "E_DATA_DIRECTORY_NEWER"  # written by a newer program
+    SERVER_START = "E_SERVER_START"  # an embedded server did not start
+    PLATFORM = "E_PLATFORM"  # not on this operating system
+    DATABASE_UNREACHABLE = "E_DATABASE_UNREACHABLE"
+    DATABASE_VERSION = "E_DATABASE_VERSION"
+    DATABASE_RIGHTS = "E_DATABASE_RIGHTS"  # setup needs rights that the login lacks
+    DATABASE_NOT_PREPARED = "E_DATABASE_NOT_PREPARED"
+    ISOLATION = "E_ISOLATION"  # the self-check found a way past the isolation
+    MIGRATION = "E_MIGRATION"  # an applied migration is not the one of this program
+    REDIS_UNREACHABLE = "E_REDIS_UNREACHABLE"
+
+    # Importing
+    IMPORT_FILE = "E_IMPORT_FILE"  # the file cannot be read at all
+    IMPORT_COLUMN = "E_IMPORT_COLUMN"  # a missing, doubled or unknown column
+    IMPORT_VALUE = "E_IMPORT_VALUE"  # a cell that does not hold what it should
+    IMPORT_REFERENCE = "E_IMPORT_REFERENCE"  # a key that names nothing
+    IMPORT_CONFLICT = "E_IMPORT_CONFLICT"  # one key, several different rows
+
+    # Warnings
+    UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
+    TRUNCATED = "W_TRUNCATED"
+    SETTING_IGNORED = "W_SETTING_IGNORED"  # understood, and without effect here
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        code: What kind of problem; stable, made for programs.
+        message: What is wrong, in words for the person who sent the input.
+        fix: What to do instead: the next call, the allowed values, the nearest name.
+        path: Where: the argument, setting, or line, such as ``tiers[1].from`` or ``line 17``.
+        position: Where in a text: the offset of a character, counted from 0.
+    """
+
+    code: Code
+    message: str
+    fix: str = ""
+    path: str = ""
+    position: int | None = None
+
+    def __str__(self) -> str:
+        """The problem as one paragraph: code, place, message, fix."""
+        offset = "" if self.position is None else f"at character {self.position}"
+        place = "".join(f" ({part})" for part in (self.path, offset) if part)
+        fix = f" Fix: {self.fix}" if self.fix else ""
+        return f"{self.code}{place}: {self.message}{fix}"
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an outcome, not an error of the program
+    """The request is refused, for all of these reasons."""
+
+    def __init__(self, *problems: Problem) -> None:
+        if not problems:
+            raise ValueError("a refusal needs at least one problem")
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        """All problems, one a line."""
+        return "\n".join(str(problem) for problem in self.problems)
