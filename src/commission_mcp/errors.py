@@ -83,6 +83,7 @@ class Code(StrEnum):
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"
     SETTING_IGNORED = "W_SETTING_IGNORED"  # understood, and without effect here
+    SETTING_LOOKALIKE = "W_SETTING_LOOKALIKE"  # ignored, but nearly the name of a setting
 
 
 @dataclass(frozen=True, slots=True)

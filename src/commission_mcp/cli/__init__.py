@@ -1,1 +1,37 @@
-"""Placeholder."""
+"""The commands. Each module imports what it needs when its command runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from commission_mcp.cli import check_sql, client, demo, doctor, imports, serve, setup
+from commission_mcp.errors import Refused
+
+_REFUSED_EXIT = 2
+
+commands = typer.Typer(
+    name="commission-mcp",
+    help="An MCP server for the people who run sales commissions.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+commands.command("serve")(serve.serve)
+commands.command("demo")(demo.demo)
+commands.command("doctor")(doctor.doctor)
+commands.command("setup")(setup.setup)
+commands.command("import")(imports.import_file)
+commands.command("check-sql")(check_sql.check_sql)
+commands.add_typer(client.commands, name="client")
+
+
+def run() -> None:
+    """Run a command; a refusal is printed with its fix and ends with exit code 2."""
+    try:
+        commands()
+    except Refused as refused:
+        sys.stderr.write(f"{refused}\n")
+        sys.exit(_REFUSED_EXIT)

@@ -1,1 +1,59 @@
-"""Placeholder."""
+"""PostgreSQL and Redis: the only package that talks to them."""
+
+from commission_mcp.storage.address import Address
+from commission_mcp.storage.catalog import SCHEMA_ROLES, Catalog, Column, View
+from commission_mcp.storage.clients import (
+    LOCAL_ISSUER,
+    LOCAL_SUBJECT,
+    Approval,
+    Client,
+    LoginLimits,
+    ProfileLists,
+    add_client,
+    find_client,
+    list_clients,
+    set_active,
+    set_client,
+)
+from commission_mcp.storage.credentials import Credentials
+from commission_mcp.storage.database import Database, DatabaseLimits, open_database
+from commission_mcp.storage.example_queries import OVERVIEW_EXAMPLES
+from commission_mcp.storage.gate import Admission
+from commission_mcp.storage.prepare import Administration, administration, operations, prepare, prepare_script
+from commission_mcp.storage.reading import Reading, Table
+from commission_mcp.storage.replicas import ReplicaAddresses
+from commission_mcp.storage.values import Value
+
+__all__ = [
+    "LOCAL_ISSUER",
+    "LOCAL_SUBJECT",
+    "OVERVIEW_EXAMPLES",
+    "SCHEMA_ROLES",
+    "Address",
+    "Administration",
+    "Admission",
+    "Approval",
+    "Catalog",
+    "Client",
+    "Column",
+    "Credentials",
+    "Database",
+    "DatabaseLimits",
+    "LoginLimits",
+    "ProfileLists",
+    "Reading",
+    "ReplicaAddresses",
+    "Table",
+    "Value",
+    "View",
+    "add_client",
+    "administration",
+    "find_client",
+    "list_clients",
+    "open_database",
+    "operations",
+    "prepare",
+    "prepare_script",
+    "set_active",
+    "set_client",
+]

@@ -1,1 +1,25 @@
-"""Placeholder."""
+"""The tools, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.types import ToolAnnotations
+
+from commission_mcp.tools import query, schema
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEntry:
+    """A tool: its function, whose signature is the schema and whose docstring the model reads, and its annotations."""
+
+    function: Callable[..., Any]
+    annotations: ToolAnnotations
+
+
+TOOLS: tuple[ToolEntry, ...] = (
+    ToolEntry(schema.schema, schema.ANNOTATIONS),
+    ToolEntry(query.query, query.ANNOTATIONS),
+)

@@ -1,0 +1,171 @@
+"""The commission database as the server uses it: admits callers and lets them read as their client, in no other way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from commission_mcp.domain.caller import Caller
+from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.sqlguard import Relations
+from commission_mcp.storage.address import Address
+from commission_mcp.storage.catalog import Catalog, read_catalog
+from commission_mcp.storage.credentials import GATE, Credentials
+from commission_mcp.storage.gate import Admission, Gate, Pool
+from commission_mcp.storage.isolation import refuse_breaches
+from commission_mcp.storage.prepare import check_version, unreachable
+from commission_mcp.storage.reading import Reading, ReadLimits
+from commission_mcp.storage.replicas import ReadNodes, Replica, ReplicaAddresses
+from commission_mcp.storage.sealing import Sealer
+from commission_mcp.storage.tenant_connections import TenantConnections
+from commission_mcp.storage.values import Codec
+
+_GATE_CONNECTIONS_MAX = 4
+_GATE_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLimits:
+    """Bounds on connections and on each read.
+
+    Attributes:
+        connections_max: Connections for reading, over all clients.
+        connections_per_login_max: Connections for one client under one masking class.
+        connection_wait_ms: How long a call waits for one of them.
+        query_timeout_ms: How long one query may run.
+        result_bytes_max: How much one answer of the database may hold.
+    """
+
+    connections_max: int = 20
+    connections_per_login_max: int = 4
+    connection_wait_ms: int = 5_000
+    query_timeout_ms: int = 15_000
+    result_bytes_max: int = 64 * 2**20
+
+
+class Database:
+    """An open database; see `open_database`."""
+
+    def __init__(
+        self, gate: Gate, nodes: ReadNodes, catalog: Catalog, sealer: Sealer, limits: DatabaseLimits
+    ) -> None:
+        self.catalog = catalog
+        self.relations = Relations(catalog.relations)
+        self.cursors = sealer
+        self._gate = gate
+        self._nodes = nodes
+        self._codec = Codec()
+        self._read_limits = ReadLimits(limits.query_timeout_ms, limits.result_bytes_max)
+        self._names = catalog.names
+
+    async def admit(self, caller: Caller) -> Admission:
+        """What the caller may do now; see `Gate.admit`."""
+        return await self._gate.admit(caller)
+
+    @asynccontextmanager
+    async def reading(self, caller: Caller) -> AsyncIterator[Reading]:
+        """Read as this caller, with the roles that the database grants at this moment.
+
+        Raises:
+            Refused: when the client or the user is unknown or disabled.
+        """
+        admission = await self._gate.admit(caller)
+        connections = await self._nodes.for_client(admission.caller.client_id)
+        yield Reading(admission, connections, self._codec, self._read_limits, self._names)
+
+
+@asynccontextmanager
+async def open_database(
+    address: Address, credentials: Credentials, limits: DatabaseLimits, replicas: ReplicaAddresses
+) -> AsyncIterator[Database]:
+    """Open a prepared database for serving, after checking that its isolation is whole.
+
+    Raises:
+        Refused: with `E_DATABASE_UNREACHABLE`, `E_DATABASE_NOT_PREPARED`, `E_DATABASE_VERSION` or `E_ISOLATION`.
+    """
+
+    def tenants(node: Address) -> TenantConnections:
+        return _tenant_connections(node, credentials, limits)
+
+    def replica(node: Address) -> Replica:
+        return Replica(_gate_conninfo(node, credentials), tenants(node))
+
+    async with AsyncExitStack() as stack:
+        catalog = await _checked_catalog(address, credentials)
+        pool = await stack.enter_async_context(_gate_pool(address, credentials))
+        nodes = ReadNodes(tenants(address), pool, replicas, replica)
+        stack.push_async_callback(nodes.close)
+        yield Database(Gate(pool), nodes, catalog, Sealer(credentials.sealing_key("cursor")), limits)
+
+
+def _tenant_connections(address: Address, credentials: Credentials, limits: DatabaseLimits) -> TenantConnections:
+    def conninfo(login: str) -> str:
+        timeout = f"-c statement_timeout={limits.query_timeout_ms}"
+        return address.conninfo_as(login, credentials.password(login), "commission-mcp reader", options=timeout)
+
+    return TenantConnections(
+        conninfo,
+        connections_max=limits.connections_max,
+        per_login_max=limits.connections_per_login_max,
+        wait_ms=limits.connection_wait_ms,
+    )
+
+
+async def _checked_catalog(address: Address, credentials: Credentials) -> Catalog:
+    async with gate_connection(address, credentials) as connection:
+        check_version(connection.info.server_version)
+        await refuse_breaches(connection)
+        return await read_catalog(connection)
+
+
+@asynccontextmanager
+async def gate_connection(address: Address, credentials: Credentials) -> AsyncIterator[psycopg.AsyncConnection]:
+    """One connection as `cm_gate`, for looking at the catalogs.
+
+    Raises:
+        Refused: with `E_DATABASE_UNREACHABLE` or `E_DATABASE_NOT_PREPARED`.
+    """
+    try:
+        connection = await psycopg.AsyncConnection.connect(_gate_conninfo(address, credentials), autocommit=True)
+    except psycopg.OperationalError as error:
+        if "cm_gate" in str(error) or "authentication" in str(error):
+            raise Refused(
+                Problem(
+                    Code.DATABASE_NOT_PREPARED,
+                    f"The database at {address.place} does not know this server's logins.",
+                    "Run `commission-mcp setup` with a superuser's URL and the same COMMISSION_MASTER_SECRET.",
+                    "COMMISSION_POSTGRES_URL",
+                )
+            ) from None
+        raise unreachable(address) from None
+    async with connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _gate_pool(address: Address, credentials: Credentials) -> AsyncIterator[Pool]:
+    pool = AsyncConnectionPool(
+        _gate_conninfo(address, credentials),
+        min_size=1,
+        max_size=_GATE_CONNECTIONS_MAX,
+        timeout=_GATE_WAIT_S,
+        kwargs={"autocommit": True, "prepare_threshold": 1},
+        check=None,
+        open=False,
+        name="gate",
+    )
+    try:
+        await pool.open(wait=True, timeout=_GATE_WAIT_S)
+        yield pool
+    except PoolTimeout:
+        raise unreachable(address) from None
+    finally:
+        await pool.close()
+
+
+def _gate_conninfo(address: Address, credentials: Credentials) -> str:
+    return address.conninfo_as(GATE, credentials.password(GATE), "commission-mcp gate")

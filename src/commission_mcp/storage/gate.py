@@ -1,0 +1,100 @@
+"""What a caller may do, asked of the database before every call, so that a change takes effect at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from commission_mcp.domain.caller import Caller, MaskingClass, Role
+from commission_mcp.errors import Code, Problem, Refused
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A caller as the database knows it now.
+
+    Attributes:
+        caller: The caller, with the roles that it claims and the database grants.
+        login: The database login that its reads go through.
+        epoch: Counts the changes of permissions; part of every key of a cached answer.
+        visible: Columns, such as ``payees.email``, for which the client has a rule for this masking class.
+        time_zone: The client's time zone, for business dates.
+    """
+
+    caller: Caller
+    login: str
+    epoch: int
+    visible: Mapping[str, bool]
+    time_zone: str
+
+
+class Gate:
+    """Asks the database about callers, over a small pool of its own."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def admit(self, caller: Caller) -> Admission:
+        """Check that client and user are active, and narrow the caller's roles to those the database grants.
+
+        Raises:
+            Refused: with `E_CLIENT_UNKNOWN`, `E_CLIENT_DISABLED`, `E_USER_UNKNOWN` or `E_DATABASE_UNREACHABLE`.
+        """
+        row = await self._ask(caller)
+        client_active, user_active, roles, epoch, masked, clear, rules, time_zone = row
+        if client_active is None:
+            raise _unknown_client(caller)
+        if not client_active:
+            raise Refused(
+                Problem(
+                    Code.CLIENT_DISABLED,
+                    f"The client {caller.client_id!r} is disabled.",
+                    "Ask the operator of this server; `commission-mcp client set --enable` undoes it.",
+                )
+            )
+        if not user_active:
+            raise _unknown_user(caller)
+        granted = replace(caller, roles=caller.roles & {Role(role) for role in roles})
+        logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
+        return Admission(granted, logins[granted.masking], epoch, rules.get(granted.masking, {}), time_zone)
+
+    async def _ask(self, caller: Caller) -> tuple[object, ...]:
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(
+                    "SELECT * FROM cm_priv.admit(%s, %s, %s)", [caller.client_id, caller.issuer, caller.subject]
+                )
+                row = await cursor.fetchone()
+        except (PoolTimeout, psycopg.OperationalError):
+            raise Refused(
+                Problem(Code.DATABASE_UNREACHABLE, "The database does not answer.", "Try again in a moment.")
+            ) from None
+        if row is None:
+            raise _unknown_client(caller)
+        return row
+
+
+def _unknown_client(caller: Caller) -> Refused:
+    return Refused(
+        Problem(
+            Code.CLIENT_UNKNOWN,
+            f"There is no client {caller.client_id!r}.",
+            "The operator lists the clients with `commission-mcp client list` and adds one with `client add`.",
+            "client_id",
+        )
+    )
+
+
+def _unknown_user(caller: Caller) -> Refused:
+    return Refused(
+        Problem(
+            Code.USER_UNKNOWN,
+            f"{caller.subject!r} (issuer {caller.issuer!r}) is not an active user of {caller.client_id!r}.",
+            "An administrator of the client adds the user.",
+        )
+    )

@@ -1,0 +1,166 @@
+"""Reading as one client: a `Select` in, a table of exact values out, and nothing left behind on the connection.
+
+Every read is one pipeline: a read-only transaction with a snapshot of its own, a cursor for the SELECT (under DECLARE the
+server itself refuses writes, SET, COMMIT and SELECT INTO), one FETCH, and ROLLBACK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+import psycopg
+from psycopg import pq
+
+from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.sqlguard import Select
+from commission_mcp.storage.failures import Failure, refusal
+from commission_mcp.storage.gate import Admission
+from commission_mcp.storage.tenant_connections import TenantConnections
+from commission_mcp.storage.values import Codec, Value, parameters
+from commission_mcp.storage.wire import Statement, TooMuch, exchange
+
+_BEGIN = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_VERSIONS = Statement(b"SELECT now(), relation, version FROM commission.data_versions ORDER BY relation")
+_DECLARE = "DECLARE c NO SCROLL CURSOR FOR "
+_ROLLBACK = Statement(b"ROLLBACK")
+_CANCEL_TIMEOUT_S = 2.0
+_DEADLINE_SLACK_S = 2.0  # what the server's own time limit may be late by
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a SELECT gave.
+
+    Attributes:
+        columns: Name and type of each column.
+        rows: The rows, at most as many as were asked for.
+        more: Whether there are further rows.
+        versions: For each kind of data the number of its changes, in the snapshot that the rows are from.
+        as_of: When the snapshot was taken.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: list[tuple[object, ...]]
+    more: bool
+    versions: Mapping[str, int]
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Bounds of one read: how long it may run, and how many bytes may come back."""
+
+    timeout_ms: int
+    result_bytes_max: int
+
+
+class Reading:
+    """Reads as one admitted caller."""
+
+    def __init__(
+        self, admission: Admission, connections: TenantConnections, codec: Codec, limits: ReadLimits, names: Iterable[str]
+    ) -> None:
+        self.admission = admission
+        self._connections = connections
+        self._codec = codec
+        self._limits = limits
+        self._names = names
+
+    async def fetch(self, select: Select, params: Sequence[Value], *, rows_max: int, offset: int = 0) -> Table:
+        """Run a SELECT and return up to `rows_max` of its rows after the first `offset`.
+
+        Raises:
+            Refused: when the database cannot run it within the limits, or it has no meaning there.
+        """
+        statements = [
+            _BEGIN,
+            _VERSIONS,
+            Statement((_DECLARE + select.sql).encode(), parameters(params)),
+            *([Statement(f"MOVE FORWARD {offset:d} IN c".encode())] if offset else []),
+            Statement(f"FETCH FORWARD {rows_max + 1:d} FROM c".encode()),
+            _ROLLBACK,
+        ]
+        try:
+            results = await self._run(statements)
+        except psycopg.OperationalError:
+            results = await self._run_again(statements)
+        self._refuse_failure(results, select)
+        return self._table(results, rows_max)
+
+    async def _run(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
+        async with self._connections.lend(self.admission.login) as connection:
+            deadline_s = self._limits.timeout_ms / 1000 + _DEADLINE_SLACK_S
+            try:
+                with anyio.fail_after(deadline_s):
+                    results = await exchange(
+                        connection.pgconn, statements, bytes_max=self._limits.result_bytes_max
+                    )
+                    if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                        await exchange(connection.pgconn, [_ROLLBACK], bytes_max=self._limits.result_bytes_max)
+            except TooMuch:
+                await _stop(connection)
+                raise Refused(_too_large(self._limits.result_bytes_max)) from None
+            except TimeoutError:
+                await _stop(connection)
+                raise Refused(_too_slow()) from None
+            except BaseException:
+                # Cancelled, or the connection broke: in both cases nothing may go on running for nobody.
+                await _stop(connection)
+                raise
+            return results
+
+    async def _run_again(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
+        # An idle connection may have died with a restart of the server; a read can be sent twice without harm.
+        try:
+            return await self._run(statements)
+        except psycopg.OperationalError:
+            raise Refused(
+                Problem(Code.DATABASE_UNREACHABLE, "The connection to the database was lost.", "Try again in a moment.")
+            ) from None
+
+    def _refuse_failure(self, results: Sequence[pq.abc.PGresult], select: Select) -> None:
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise refusal(Failure.of(result, prefix_chars=len(_DECLARE)), select.sql, self._names)
+
+    def _table(self, results: Sequence[pq.abc.PGresult], rows_max: int) -> Table:
+        versions, fetched = self._codec.rows(results[1]), results[-2]
+        rows = self._codec.rows(fetched)
+        return Table(
+            columns=self._codec.columns(fetched),
+            rows=rows[:rows_max],
+            more=len(rows) > rows_max,
+            versions={str(relation): int(str(version)) for _, relation, version in versions},
+            as_of=str(versions[0][0]) if versions else "",
+        )
+
+
+async def _stop(connection: psycopg.AsyncConnection) -> None:
+    """End what the connection is doing and close it, whatever is being cancelled around us."""
+    with anyio.CancelScope(shield=True):
+        if not connection.closed and connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            try:
+                await connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            except psycopg.Error:
+                pass  # the server is gone, and the query with it
+        await connection.close()
+
+
+def _too_large(bytes_max: int) -> Problem:
+    return Problem(
+        Code.SQL_RESOURCES,
+        f"The answer is larger than {bytes_max // 2**20} MiB.",
+        "Ask for fewer or narrower columns, or aggregate.",
+        "sql",
+    )
+
+
+def _too_slow() -> Problem:
+    return Problem(
+        Code.SQL_TIMEOUT,
+        "The query was stopped at the time limit.",
+        "Aggregate, filter by date, or ask for fewer rows or columns.",
+        "sql",
+    )

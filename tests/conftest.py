@@ -1,0 +1,162 @@
+"""The real servers that the suite runs on, each started once per run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from commission_mcp.embedded import open_servers
+from commission_mcp.settings import Settings, load_settings
+from commission_mcp.storage import (
+    Address,
+    Client,
+    Credentials,
+    LoginLimits,
+    add_client,
+    administration,
+    prepare,
+)
+
+DEBIAN_POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+TEST_SECRET = "a secret of the test installation, 32 characters or more"  # noqa: S105 - guards test data only
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A prepared database with two small clients, `client-a` and `client-b`, of the same shape."""
+
+    address: Address
+    credentials: Credentials
+    superuser_url: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def settings(self, client_id: str | None, **overrides: object) -> Settings:
+        """Settings of a server on this installation."""
+        return load_settings(environment=self.variables, overrides={"client_id": client_id, **overrides}).settings
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Iterator[Path]:
+    """A data directory of the run; short, because Unix sockets have short names."""
+    with tempfile.TemporaryDirectory(prefix="cm-test-") as name:
+        yield Path(name) / "data"
+
+
+@pytest.fixture(scope="session")
+async def postgres_18(data_directory: Path) -> AsyncIterator[Installation]:
+    """The embedded PostgreSQL."""
+    async with open_servers(data_directory, grace_s=0.1) as servers:
+        installation = Installation(
+            Address.parse(servers.postgres_url),
+            Credentials(servers.master_secret),
+            servers.postgres_url,
+            {"COMMISSION_DATA_DIRECTORY": str(data_directory)},
+        )
+        await _install(installation)
+        yield installation
+
+
+@pytest.fixture(scope="session")
+async def postgres_15() -> AsyncIterator[Installation]:
+    """Debian's PostgreSQL 15, as an external database."""
+    if not DEBIAN_POSTGRES_15.is_dir():
+        pytest.fail("PostgreSQL 15 is not installed: apt-get install postgresql-15")
+    with _debian_server() as url:
+        installation = Installation(
+            Address.parse(url),
+            Credentials(TEST_SECRET),
+            url,
+            {"COMMISSION_POSTGRES_URL": url, "COMMISSION_MASTER_SECRET": TEST_SECRET},
+        )
+        await _install(installation)
+        yield installation
+
+
+@pytest.fixture(scope="session", params=["postgres_18", "postgres_15"])
+def installation(request: pytest.FixtureRequest) -> Installation:
+    """Both databases, one after the other."""
+    return request.getfixturevalue(request.param)
+
+
+async def _install(installation: Installation) -> None:
+    async with administration(installation.address) as connection:
+        await prepare(connection, installation.credentials)
+        for client_id, name in (("client-a", "Alpha Ltd"), ("client-b", "Beta GmbH")):
+            client = Client(client_id, name, region="North America", time_zone="America/New_York")
+            await add_client(connection, client, installation.credentials, LoginLimits())
+            await _fill(connection, client_id)
+
+
+async def _fill(connection: psycopg.AsyncConnection, client_id: str) -> None:
+    """A few rows in the main tables; every text of a client carries its id, so that a foreign row shows."""
+    await connection.execute("SET ROLE cm_ops")
+    try:
+        for statement in ROWS.split(";\n"):
+            if statement.strip():
+                await connection.execute(statement.replace("{client}", client_id).encode())
+    finally:
+        await connection.execute("RESET ROLE")
+
+
+ROWS = """
+INSERT INTO cm.territory (client_id, territory_id, name) VALUES
+  ('{client}', 'north', 'North of {client}'), ('{client}', 'south', 'South of {client}');
+INSERT INTO cm.product (client_id, product_id, name) VALUES
+  ('{client}', 'pa', 'Product A of {client}'), ('{client}', 'pb', 'Product B of {client}');
+INSERT INTO cm.uom (client_id, uom, name) VALUES ('{client}', 'EA', 'Each');
+INSERT INTO cm.payee (client_id, payee_id, name, email, currency, hired_on, bank_account, salary, tax_id)
+  SELECT '{client}', '{client}-p' || i, 'Payee ' || i || ' of {client}', 'p' || i || '@{client}.example.com', 'USD',
+    date '2020-01-01' + i * 17, 'BANK-{client}-' || i, 50000 + i * 100, 'TAX-{client}-' || i
+  FROM generate_series(1, 6) i;
+INSERT INTO cm.period (client_id, period_id, kind, span)
+  SELECT '{client}', to_char(m, 'YYYY-MM'), 'month', daterange(m::date, (m + interval '1 month')::date)
+  FROM generate_series(timestamp '2025-01-01', '2025-12-01', interval '1 month') m;
+INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, territory_id, product_id, customer, quantity,
+    uom, gross, net, cost, currency)
+  SELECT '{client}', '{client}-s' || i, 'erp', 'k' || i, date '2025-01-01' + i % 365, (ARRAY['north', 'south'])[1 + i % 2],
+    (ARRAY['pa', 'pb'])[1 + i % 2], 'Customer ' || i % 7 || ' of {client}', 1 + i % 5, 'EA', 100 + i % 900 + 0.50,
+    90 + i % 900, 40, 'USD'
+  FROM generate_series(1, 400) i;
+INSERT INTO cm.credit (client_id, sale_id, payee_id, credit_role, share)
+  SELECT '{client}', '{client}-s' || i, '{client}-p' || 1 + i % 6, 'direct', 1 FROM generate_series(1, 400) i;
+INSERT INTO cm.plan (client_id, plan_id, plan_name) VALUES ('{client}', 'plan-1', 'Plan of {client}');
+INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assignee_type, calculation_schedule,
+    payment_schedule, currency, definition, definition_sha256, created_by)
+  VALUES ('{client}', 'plan-1', 1, 'active', '[2025-01-01,2026-01-01)', 'Territory', 'Monthly', 'Monthly', 'USD', '{}',
+    sha256('{}'), 'local');
+"""
+
+
+@contextmanager
+def _debian_server() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="cm-pg15-") as name:
+        data, log = Path(name) / "data", Path(name) / "log"
+        as_nobody = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
+        run = as_nobody if Path("/proc/self").stat().st_uid == 0 else []
+        subprocess.run(
+            [*run, DEBIAN_POSTGRES_15 / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale",
+             "--no-sync"],
+            check=True,
+            capture_output=True,
+        )
+        options = f"-k {name} -c listen_addresses= -c fsync=off"
+        pg_ctl = [*run, DEBIAN_POSTGRES_15 / "pg_ctl", "-D", data, "-w"]
+        subprocess.run([*pg_ctl, "-l", log, "-o", options, "start"], check=True, capture_output=True)
+        try:
+            yield f"postgresql://postgres@/postgres?host={name}"
+        finally:
+            subprocess.run([*pg_ctl, "-m", "immediate", "stop"], check=True, capture_output=True)
+            shutil.rmtree(data, ignore_errors=True)
