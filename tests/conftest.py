@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
+from mcp.client import Client as McpClient
 
 from commission_mcp.embedded import open_servers
+from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.storage import (
     Address,
@@ -41,6 +44,28 @@ class Installation:
     def settings(self, client_id: str | None, **overrides: object) -> Settings:
         """Settings of a server on this installation."""
         return load_settings(environment=self.variables, overrides={"client_id": client_id, **overrides}).settings
+
+
+class Connect(Protocol):
+    """Opens an MCP client to a server of its own, in memory."""
+
+    def __call__(
+        self, installation: Installation, client_id: str | None = "client-a", **settings: object
+    ) -> AbstractAsyncContextManager[McpClient]: ...
+
+
+@pytest.fixture(scope="session")
+def connect() -> Connect:
+    """Servers on an installation, reached through MCP."""
+
+    @asynccontextmanager
+    async def open_client(
+        installation: Installation, client_id: str | None = "client-a", **settings: object
+    ) -> AsyncGenerator[McpClient]:
+        async with McpClient(build_server(installation.settings(client_id, **settings))) as client:
+            yield client
+
+    return open_client
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +97,7 @@ async def postgres_18(data_directory: Path) -> AsyncIterator[Installation]:
 @pytest.fixture(scope="session")
 async def postgres_15() -> AsyncIterator[Installation]:
     """Debian's PostgreSQL 15, as an external database."""
-    if not DEBIAN_POSTGRES_15.is_dir():
+    if not DEBIAN_POSTGRES_15.is_dir():  # noqa: ASYNC240 - once, at the start
         pytest.fail("PostgreSQL 15 is not installed: apt-get install postgresql-15")
     with _debian_server() as url:
         installation = Installation(
@@ -124,10 +149,11 @@ INSERT INTO cm.payee (client_id, payee_id, name, email, currency, hired_on, bank
 INSERT INTO cm.period (client_id, period_id, kind, span)
   SELECT '{client}', to_char(m, 'YYYY-MM'), 'month', daterange(m::date, (m + interval '1 month')::date)
   FROM generate_series(timestamp '2025-01-01', '2025-12-01', interval '1 month') m;
-INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, territory_id, product_id, customer, quantity,
-    uom, gross, net, cost, currency)
-  SELECT '{client}', '{client}-s' || i, 'erp', 'k' || i, date '2025-01-01' + i % 365, (ARRAY['north', 'south'])[1 + i % 2],
-    (ARRAY['pa', 'pb'])[1 + i % 2], 'Customer ' || i % 7 || ' of {client}', 1 + i % 5, 'EA', 100 + i % 900 + 0.50,
+INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, territory_id, product_id, customer,
+    quantity, uom, gross, net, cost, currency)
+  SELECT '{client}', '{client}-s' || i, 'erp', 'k' || i, date '2025-01-01' + i % 365,
+    (ARRAY['north', 'south'])[1 + i % 2], (ARRAY['pa', 'pb'])[1 + i % 2], 'Customer ' || i % 7 || ' of {client}', 1 + i % 5, 'EA',
+    100 + i % 900 + 0.50,
     90 + i % 900, 40, 'USD'
   FROM generate_series(1, 400) i;
 INSERT INTO cm.credit (client_id, sale_id, payee_id, credit_role, share)
@@ -141,14 +167,26 @@ INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assigne
 
 
 @contextmanager
-def _debian_server() -> Iterator[str]:
+def _debian_server() -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="cm-pg15-") as name:
         data, log = Path(name) / "data", Path(name) / "log"
         as_nobody = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
         run = as_nobody if Path("/proc/self").stat().st_uid == 0 else []
         subprocess.run(
-            [*run, DEBIAN_POSTGRES_15 / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale",
-             "--no-sync"],
+            [
+                *run,
+                DEBIAN_POSTGRES_15 / "initdb",
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
             check=True,
             capture_output=True,
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -26,6 +26,7 @@ from commission_mcp.storage import (
     ReplicaAddresses,
     administration,
     open_database,
+    operations,
     prepare,
 )
 
@@ -94,27 +95,27 @@ class App:
         """
         return await self.opening.get()
 
-    @property
-    def operator(self) -> Caller:
-        """The caller of a stdio connection: the operator's word, from the settings.
 
-        Raises:
-            Refused: with `E_SETTING` when the settings name no client.
-        """
-        if self.settings.client_id is None:
-            raise Refused(
-                Problem(
-                    Code.SETTING,
-                    "This server was started without a client.",
-                    "The operator sets COMMISSION_CLIENT_ID; `commission-mcp client list` shows the clients.",
-                    "COMMISSION_CLIENT_ID",
-                )
+def operator(settings: Settings) -> Caller:
+    """The caller of a stdio connection: the operator's word, from the settings.
+
+    Raises:
+        Refused: with `E_SETTING` when the settings name no client.
+    """
+    if settings.client_id is None:
+        raise Refused(
+            Problem(
+                Code.SETTING,
+                "This server was started without a client.",
+                "The operator sets COMMISSION_CLIENT_ID; `commission-mcp client list` shows the clients.",
+                "COMMISSION_CLIENT_ID",
             )
-        return Caller(self.settings.client_id, LOCAL_ISSUER, self.settings.subject, self.settings.roles)
+        )
+    return Caller(settings.client_id, LOCAL_ISSUER, settings.subject, settings.roles)
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[App]:
+async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The application, at once; servers and database open behind it."""
     opening = Opening(lambda: open_storage(settings))
     async with anyio.create_task_group() as tasks:
@@ -125,49 +126,95 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             tasks.cancel_scope.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where the servers of the settings are, embedded or external.
+
+    Attributes:
+        address: PostgreSQL, with the login of the settings: an administrator's where the embedded one runs.
+        credentials: What the logins of this server derive from.
+        history_url: The Redis for what must not be lost.
+        cache_url: The Redis for what may be.
+    """
+
+    address: Address
+    credentials: Credentials
+    history_url: str = field(repr=False)
+    cache_url: str = field(repr=False)
+
+
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncIterator[Database]:
-    """The database of the settings: the embedded one, prepared on the way, unless an external one is named.
+async def reach(settings: Settings) -> AsyncGenerator[Reached]:
+    """Have the servers of the settings running until the block ends; what has no URL is embedded.
 
     Raises:
-        Refused: when it cannot be reached, prepared or trusted.
+        Refused: when an embedded server does not start, or an external PostgreSQL lacks `COMMISSION_MASTER_SECRET`.
     """
-    async with AsyncExitStack() as stack:
-        address, credentials = await stack.enter_async_context(reach_database(settings))
-        if settings.postgres_url is None:
-            async with administration(address) as connection:
-                await prepare(connection, credentials)
-        yield await stack.enter_async_context(
-            open_database(address, credentials, _limits(settings), _replicas(settings))
+    external = settings.postgres_url.get_secret_value() if settings.postgres_url else ""
+    history = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    cache = settings.redis_cache_url.get_secret_value() if settings.redis_cache_url else history
+    secret = settings.require_master_secret().get_secret_value() if external else ""
+    if external and history:
+        yield Reached(Address.parse(external), Credentials(secret), history, cache)
+        return
+    async with open_servers(settings.data_directory, postgres=not external, redis=not history) as servers:
+        yield Reached(
+            Address.parse(external or servers.postgres_url),
+            Credentials(secret or servers.master_secret),
+            history or servers.history_url,
+            cache or servers.cache_url,
         )
 
 
 @asynccontextmanager
-async def reach_database(settings: Settings) -> AsyncIterator[tuple[Address, Credentials]]:
-    """Where the database is and what its logins derive from; the embedded servers run until the block ends.
+async def open_storage(settings: Settings) -> AsyncGenerator[Database]:
+    """The database of the settings; the embedded one is prepared on the way.
 
     Raises:
-        Refused: when the embedded server does not start, or an external one lacks `COMMISSION_MASTER_SECRET`.
+        Refused: when it cannot be reached, prepared or trusted.
     """
-    if settings.postgres_url is not None:
-        secret = settings.require_master_secret().get_secret_value()
-        yield Address.parse(settings.postgres_url.get_secret_value()), Credentials(secret)
-        return
-    async with open_servers(settings.data_directory, redis=settings.redis_url is None) as servers:
-        yield Address.parse(servers.postgres_url), Credentials(servers.master_secret)
+    async with reach(settings) as reached:
+        await prepare_embedded(settings, reached)
+        limits, replicas = _limits(settings), _replicas(settings)
+        async with open_database(reached.address, reached.credentials, limits, replicas) as database:
+            yield database
+
+
+async def prepare_embedded(settings: Settings, reached: Reached) -> None:
+    """Bring the embedded database to this program's state; an external one is left to `commission-mcp setup`.
+
+    Raises:
+        Refused: when a newer program wrote it.
+    """
+    if settings.postgres_url is None:
+        async with administration(reached.address) as connection:
+            await prepare(connection, reached.credentials)
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings) -> AsyncIterator[tuple[Administration, Credentials]]:
+async def open_administration(settings: Settings) -> AsyncGenerator[tuple[Administration, Credentials]]:
     """The database of the settings as its administrator: prepared first when embedded, and never for serving.
 
     Raises:
         Refused: when it cannot be reached or is not prepared.
     """
-    async with reach_database(settings) as (address, credentials), administration(address) as connection:
-        if settings.postgres_url is None:
-            await prepare(connection, credentials)
-        yield connection, credentials
+    async with reach(settings) as reached:
+        await prepare_embedded(settings, reached)
+        async with administration(reached.address) as connection:
+            yield connection, reached.credentials
+
+
+@asynccontextmanager
+async def open_operations(settings: Settings) -> AsyncGenerator[Administration]:
+    """The database of the settings for loading data: past row security, without rights over the schema.
+
+    Raises:
+        Refused: when it cannot be reached, or is not prepared.
+    """
+    async with reach(settings) as reached:
+        await prepare_embedded(settings, reached)
+        async with operations(reached.address) as connection:
+            yield connection
 
 
 def login_limits(settings: Settings) -> LoginLimits:
@@ -210,7 +257,7 @@ def current_caller(ctx: Context[App]) -> Caller:
     Raises:
         Refused: when nobody can be named.
     """
-    return current_app(ctx).operator
+    return operator(current_app(ctx).settings)
 
 
 CurrentApp: TypeAlias = Annotated[App, Resolve(current_app)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from difflib import get_close_matches
 from typing import Any, cast
@@ -40,7 +40,10 @@ class CommissionServer(MCPServer[App]):
     """An MCP server in which every call passes one place: known arguments, time limit, clear refusals, one log line."""
 
     def __init__(
-        self, tools: list[Tool], lifespan: Callable[[MCPServer[App]], AbstractAsyncContextManager[App]], call_timeout_s: int
+        self,
+        tools: list[Tool],
+        lifespan: Callable[[MCPServer[App]], AbstractAsyncContextManager[App]],
+        call_timeout_s: int,
     ) -> None:
         super().__init__(
             name="commission-mcp",
@@ -68,7 +71,7 @@ class CommissionServer(MCPServer[App]):
         return self._running[-1]
 
     @contextmanager
-    def running(self, app: App) -> Iterator[None]:
+    def running(self, app: App) -> Generator[None]:
         """Serve with this application until the block ends."""
         self._running.append(app)
         try:
@@ -95,19 +98,25 @@ class CommissionServer(MCPServer[App]):
         outcome = "crash"
         try:
             result = await self._call(name, arguments, context)
-            outcome = "ok"
-            return result
         except Refused as refused:
             outcome = ",".join(problem.code for problem in refused.problems)
             return _refusal(refused)
         except anyio.get_cancelled_exc_class():
             outcome = "cancelled"
             raise
+        else:
+            outcome = "ok"
+            return result
         finally:
             elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
             _log.info(
                 "call",
-                extra={"tool": name[:64], "outcome": outcome, "elapsed_ms": elapsed_ms, "caller": _caller_name(context)},
+                extra={
+                    "tool": name[:64],
+                    "outcome": outcome,
+                    "elapsed_ms": elapsed_ms,
+                    "caller": _caller_name(context),
+                },
             )
 
     async def _call(
@@ -158,14 +167,17 @@ def build_server(
     """
 
     @asynccontextmanager
-    async def lifespan(running: MCPServer[App]) -> AsyncIterator[App]:
+    async def lifespan(running: MCPServer[App]) -> AsyncGenerator[App]:
         async with open_it(settings) as app:
             with cast("CommissionServer", running).running(app):
                 yield app
 
     tools = [
         Tool.from_function(
-            tool.function, description=inspect.getdoc(tool.function), annotations=tool.annotations, title=tool.annotations.title
+            tool.function,
+            description=inspect.getdoc(tool.function),
+            annotations=tool.annotations,
+            title=tool.annotations.title,
         )
         for tool in TOOLS
     ]
@@ -187,7 +199,8 @@ def _caller_name(context: Context[App, Any] | None) -> str:
 
 def _refusal(refused: Refused) -> CallToolResult:
     problems = [
-        {key: value for key, value in _fields(problem).items() if value not in (None, "")} for problem in refused.problems
+        {key: value for key, value in _fields(problem).items() if value not in (None, "")}
+        for problem in refused.problems
     ]
     return CallToolResult(
         content=[TextContent(type="text", text=str(refused))], structured_content={"problems": problems}, is_error=True
@@ -219,7 +232,12 @@ def _unknown_argument(argument: str, known: tuple[str, ...]) -> Problem:
 def _invalid_arguments(error: ValidationError) -> Refused:
     # pydantic's own text repeats the caller's input and links to its documentation; neither helps a model.
     problems = [
-        Problem(Code.ARGUMENT, f"{entry['msg']}.", "See the tool's input schema.", ".".join(str(part) for part in entry["loc"]))
+        Problem(
+            Code.ARGUMENT,
+            f"{entry['msg']}.",
+            "See the tool's input schema.",
+            ".".join(str(part) for part in entry["loc"]),
+        )
         for entry in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return Refused(*problems[:10])

@@ -11,9 +11,9 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import psycopg
 import pytest
@@ -83,6 +83,9 @@ class Open(Protocol):
         ...
 
 
+OpenIn: TypeAlias = Callable[[], AbstractContextManager[Open]]
+
+
 class Outside:
     """What can be seen of a data directory from outside."""
 
@@ -129,8 +132,8 @@ def eventually() -> Callable[[Callable[[], object]], None]:
     return _eventually
 
 
-@pytest.fixture
-def open_client() -> Generator[Open]:
+@contextmanager
+def _clients() -> Generator[Open]:
     """Start clients; those that still run at the end are killed."""
     clients: list[Client] = []
 
@@ -153,10 +156,25 @@ def open_client() -> Generator[Open]:
         process.stdin.flush()
         return client
 
-    yield start
-    for client in clients:
-        if client.process.returncode is None:
-            client.kill()
+    try:
+        yield start
+    finally:
+        for client in clients:
+            if client.process.returncode is None:
+                client.kill()
+
+
+@pytest.fixture(scope="session")
+def clients() -> OpenIn:
+    """Start clients within a block."""
+    return _clients
+
+
+@pytest.fixture
+def open_client() -> Generator[Open]:
+    """Start clients within a test."""
+    with _clients() as start:
+        yield start
 
 
 @pytest.fixture

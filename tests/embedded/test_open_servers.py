@@ -2,13 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psycopg
-import pytest
 
 from commission_mcp.embedded import open_servers
 
@@ -134,21 +130,6 @@ def test_a_link_and_its_target_are_one_directory(directory: Path, tmp_path: Path
     through_link.leave()
 
 
-def test_secrets_are_nowhere_but_in_private_files(directory: Path, open_client: Open, outside: type[Outside]) -> None:
-    client = open_client(directory)
-    assert client.sql("SELECT 1") == 1
-    secrets: dict[str, str] = json.loads((directory / "secrets.json").read_text())
-
-    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in directory.rglob("*")}
-    assert {path for path, mode in modes.items() if mode & 0o077} == set()
-    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    shown = "".join(outside(directory).processes().values())
-    shown += "".join(log.read_text() for log in (directory / "logs").iterdir())
-    assert not any(secret in shown for secret in secrets.values())
-
-    client.leave()
-
-
 def test_the_secrets_do_not_show_in_a_traceback(directory: Path) -> None:
     async def shown() -> str:
         async with open_servers(directory, postgres=False, grace_s=0) as servers:
@@ -156,84 +137,6 @@ def test_the_secrets_do_not_show_in_a_traceback(directory: Path) -> None:
 
     secrets: dict[str, str] = json.loads((directory / "secrets.json").read_text())
     assert not any(secret in asyncio.run(shown()) for secret in secrets.values())
-
-
-def test_the_database_lets_nobody_in_without_the_password(directory: Path, open_client: Open) -> None:
-    client = open_client(directory, redis=False)
-    wrong = client.answer["postgres"].replace(json.loads((directory / "secrets.json").read_text())["postgres"], "wrong")
-
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(wrong)
-
-    client.leave()
-
-
-@pytest.mark.parametrize("database", ["postgres", "template1"])
-def test_ordinary_logins_reach_the_one_database_only(directory: Path, open_client: Open, database: str) -> None:
-    client = open_client(directory, redis=False)
-    allowed = client.sql(f"SELECT has_database_privilege('pg_monitor', '{database}', 'CONNECT')")
-
-    assert allowed is False
-
-    client.leave()
-
-
-def test_postgresql_runs_with_the_chosen_settings(directory: Path, open_client: Open) -> None:
-    chosen = {
-        "listen_addresses": "",
-        "unix_socket_permissions": "0700",
-        "password_encryption": "scram-sha-256",
-        "fsync": "on",
-        "jit": "off",
-        "synchronize_seqscans": "off",
-        "TimeZone": "UTC",
-        "server_encoding": "UTF8",
-        "log_min_error_statement": "panic",
-        "shared_buffers": "128MB",
-    }
-    client = open_client(directory, redis=False)
-
-    assert {name: client.sql(f"SELECT current_setting('{name}')") for name in chosen} == chosen
-
-    client.leave()
-
-
-def test_text_is_compared_and_folded_as_utf8(directory: Path, open_client: Open) -> None:
-    client = open_client(directory, redis=False)
-
-    assert client.sql("SELECT lower('ÄÖ')") == "äö"
-    assert client.sql("SELECT to_tsvector('simple', 'ÄRGER') @@ 'ärger'") is True
-    assert client.sql("SELECT 'a' < 'Z'") is False
-
-    client.leave()
-
-
-def test_a_value_beyond_the_memory_limit_fails_alone(
-    directory: Path, open_client: Open, outside: type[Outside]
-) -> None:
-    client = open_client(directory, redis=False)
-    assert client.codes == []
-    postmaster = outside(directory).postmaster
-    with psycopg.connect(client.answer["postgres"]) as bystander:
-        with pytest.raises(psycopg.errors.OutOfMemory):
-            client.sql("SELECT length(repeat(repeat('x', 100000), 5500) || repeat(repeat('y', 100000), 5200))")
-        assert bystander.execute("SELECT 1").fetchone() == (1,)
-
-    assert outside(directory).postmaster == postmaster
-    client.leave()
-
-
-def test_neither_statements_nor_values_reach_the_log(directory: Path, open_client: Open) -> None:
-    client = open_client(directory, redis=False)
-    for statement in ("SELECT 'hidden-1'::int", "SELECT hidden_2", "DO $$BEGIN RAISE WARNING 'hidden-3'; END$$"):
-        with psycopg.connect(client.answer["postgres"]) as connection:
-            try:
-                connection.execute(statement.encode())
-            except psycopg.Error:
-                connection.rollback()
-
-    assert "hidden" not in (directory / "logs" / "postgres.log").read_text()
-    client.leave()
 
 
 def test_the_server_is_found_again_without_asking_it_for_a_new_start(

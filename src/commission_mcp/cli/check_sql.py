@@ -10,15 +10,17 @@ import typer
 
 def check_sql(
     relations: Annotated[
-        Path, typer.Option("--relations", help='JSON: {"schema.table": {"column": "type"}}.', exists=True, dir_okay=False)
+        Path,
+        typer.Option("--relations", help='JSON: {"schema.table": {"column": "type"}}.', exists=True, dir_okay=False),
     ],
 ) -> None:
     """Read statements as JSON lines {"id", "sql"} from stdin and print the guard's verdict on each as a JSON line."""
-    import json  # noqa: PLC0415 - imports of this command only
-    import sys  # noqa: PLC0415
+    import io
+    import json
+    import sys
 
-    from commission_mcp.errors import Code, Problem, Refused  # noqa: PLC0415
-    from commission_mcp.sqlguard import Relations, check_statements  # noqa: PLC0415
+    from commission_mcp.errors import Code, Problem, Refused
+    from commission_mcp.sqlguard import Relations, check_statements
 
     try:
         known = Relations(json.loads(relations.read_text("utf-8")))
@@ -31,5 +33,7 @@ def check_sql(
                 "--relations",
             )
         ) from None
-    for verdict in check_statements(sys.stdin.buffer, known):
-        typer.echo(json.dumps(verdict, ensure_ascii=False))
+    # Bytes that are no UTF-8 become lone surrogates, which the guard refuses by name.
+    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="surrogateescape", newline="\n")
+    for verdict in check_statements(lines, known):
+        typer.echo(json.dumps(verdict))

@@ -26,7 +26,9 @@ Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="Name.", sho
 Region: TypeAlias = Annotated[
     str | None, typer.Option("--region", help="Such as 'North America' or EMEA.", show_default=False)
 ]
-Tier: TypeAlias = Annotated[str | None, typer.Option("--tier", help="standard, premium or enterprise.", show_default=False)]
+Tier: TypeAlias = Annotated[
+    str | None, typer.Option("--tier", help="standard, premium or enterprise.", show_default=False)
+]
 Currency: TypeAlias = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code.", show_default=False)]
 TimeZone: TypeAlias = Annotated[str | None, typer.Option("--time-zone", help="IANA name.", show_default=False)]
 Model: TypeAlias = Annotated[
@@ -70,7 +72,7 @@ def add(
     env_file: EnvFile = None,
 ) -> None:
     """Add a client, with logins that read as it alone."""
-    from commission_mcp.storage import Client, add_client, set_client  # noqa: PLC0415 - of this command only
+    from commission_mcp.storage import Client, add_client, set_client
 
     wanted = _changed(
         Client(client_id, name or client_id),
@@ -109,7 +111,7 @@ def set_(
     lists = _lists(override_key, approval, template)
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> Client:
-        from commission_mcp.storage import set_active, set_client  # noqa: PLC0415
+        from commission_mcp.storage import set_active, set_client
 
         client = await _existing(connection, client_id)
         await set_client(connection, _changed(client, changes), lists)
@@ -124,10 +126,8 @@ def set_(
 def list_(data_directory: DataDirectory = None, env_file: EnvFile = None) -> None:
     """List all clients."""
 
-    async def work(
-        connection: Administration, _credentials: Credentials, _limits: LoginLimits
-    ) -> list[Client]:
-        from commission_mcp.storage import list_clients  # noqa: PLC0415
+    async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> list[Client]:
+        from commission_mcp.storage import list_clients
 
         return await list_clients(connection)
 
@@ -139,7 +139,7 @@ def disable(client_id: ClientId, data_directory: DataDirectory = None, env_file:
     """Disable a client at once: its queries end, its logins close. Its data stays."""
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> Client:
-        from commission_mcp.storage import set_active  # noqa: PLC0415
+        from commission_mcp.storage import set_active
 
         await _existing(connection, client_id)
         await set_active(connection, client_id, active=False)
@@ -149,12 +149,12 @@ def disable(client_id: ClientId, data_directory: DataDirectory = None, env_file:
 
 
 def _run(work: Work[T], data_directory: Path | None, env_file: Path | None) -> T:
-    import anyio  # noqa: PLC0415 - of these commands only
+    import anyio
 
     loaded = load(data_directory, env_file)
 
     async def run() -> T:
-        from commission_mcp.app import login_limits, open_administration  # noqa: PLC0415
+        from commission_mcp.app import login_limits, open_administration
 
         async with open_administration(loaded.settings) as (connection, credentials):
             return await work(connection, credentials, login_limits(loaded.settings))
@@ -163,7 +163,7 @@ def _run(work: Work[T], data_directory: Path | None, env_file: Path | None) -> T
 
 
 async def _existing(connection: Administration, client_id: str) -> Client:
-    from commission_mcp.storage import find_client  # noqa: PLC0415
+    from commission_mcp.storage import find_client
 
     client = await find_client(connection, client_id)
     if client is None:
@@ -184,13 +184,13 @@ def _given(*values: str | None) -> dict[str, str]:
 
 
 def _changed(client: Client, changes: dict[str, str]) -> Client:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     return replace(client, **changes)  # pyright: ignore[reportArgumentType] - all of these fields are text
 
 
 def _lists(override_keys: list[str] | None, approvals: list[str] | None, templates: list[str] | None) -> ProfileLists:
-    from commission_mcp.storage import ProfileLists  # noqa: PLC0415
+    from commission_mcp.storage import ProfileLists
 
     return ProfileLists(
         dict(_override_key(text) for text in override_keys or ()),
@@ -208,7 +208,7 @@ def _override_key(text: str) -> tuple[str, tuple[int, str]]:
 
 
 def _approval(text: str) -> Approval:
-    from commission_mcp.storage import Approval  # noqa: PLC0415
+    from commission_mcp.storage import Approval
 
     step, _, value = text.partition("=")
     match value.split(":"):
@@ -233,10 +233,10 @@ def _malformed(option: str, text: str, form: str) -> Refused:
 
 
 def _show(clients: list[Client]) -> None:
-    from dataclasses import fields  # noqa: PLC0415
+    from dataclasses import fields
 
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table()
     for field in fields(clients[0]) if clients else ():

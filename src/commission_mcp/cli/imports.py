@@ -1,2 +1,52 @@
-def import_file() -> None:
-    """Not yet."""
+"""`commission-mcp import`: a client's own data from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commission_mcp.cli.options import DataDirectory, EnvFile, load
+from commission_mcp.errors import Code, Problem, Refused
+
+_KINDS = ("sales", "payees", "territories", "products", "quotas", "uoms")
+
+
+def import_file(
+    kind: Annotated[str, typer.Argument(help="sales, payees, territories, products, quotas or uoms.", metavar="KIND")],
+    file: Annotated[Path, typer.Argument(help="A CSV or XLSX file with a header line.", metavar="FILE")],
+    client_id: Annotated[str | None, typer.Option("--client", help="Whose data it is.", show_default=False)] = None,
+    source_system: Annotated[str, typer.Option("--source", help="The system that sales come from.")] = "import",
+    data_directory: DataDirectory = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Import a file, all of it or nothing: every line that cannot be taken is listed with the reason.
+
+    Importing the same file again changes nothing. The columns of each kind are in docs/importing.md.
+    """
+    import anyio
+
+    if kind not in _KINDS:
+        raise Refused(
+            Problem(Code.ARGUMENT, f"{kind!r} cannot be imported.", f"Import one of {', '.join(_KINDS)}.", "KIND")
+        )
+    loaded = load(data_directory, env_file, client_id=client_id)
+
+    async def run() -> None:
+        from commission_mcp.app import open_operations, operator
+        from commission_mcp.cli.progress import rows_progress
+        from commission_mcp.storage.imports import Kind, import_rows
+
+        client = operator(loaded.settings).client_id
+        async with open_operations(loaded.settings) as connection:
+            with rows_progress(f"Importing {kind}") as progress:
+                done = await import_rows(
+                    connection, client, Kind(kind), file, source_system=source_system, progress=progress
+                )
+        typer.echo(
+            f"{done.rows_read} rows read: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were.",
+            err=True,
+        )
+
+    anyio.run(run)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from commission_mcp.settings import Loaded
 
 DataDirectory: TypeAlias = Annotated[
-    Path | None, typer.Option("--data-directory", help="Where the embedded servers keep their data.", show_default=False)
+    Path | None,
+    typer.Option("--data-directory", help="Where the embedded servers keep their data.", show_default=False),
 ]
 EnvFile: TypeAlias = Annotated[
     Path | None, typer.Option("--env-file", help="A file of settings; .env here is read anyway.", show_default=False)
@@ -24,7 +25,7 @@ def load(data_directory: Path | None, env_file: Path | None, **further: object) 
     Raises:
         Refused: with every setting that cannot be used.
     """
-    from commission_mcp.settings import load_settings  # noqa: PLC0415 - slow to import, and --help does without
+    from commission_mcp.settings import load_settings
 
     given = {"data_directory": data_directory, **further}
     overrides = {name: value for name, value in given.items() if value is not None}

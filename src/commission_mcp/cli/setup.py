@@ -21,9 +21,9 @@ def setup(
     The superuser creates six roles (cm_owner, cm_internal, cm_reader, cm_ops, cm_gate, cm_writer), revokes from PUBLIC
     what PostgreSQL grants to everybody in this database, and installs btree_gist. Adding clients needs it too.
     """
-    import anyio  # noqa: PLC0415 - imports of this command only
+    import anyio
 
-    from commission_mcp.storage import prepare_script  # noqa: PLC0415
+    from commission_mcp.storage import prepare_script
 
     if print_script:
         typer.echo(prepare_script())
@@ -31,11 +31,11 @@ def setup(
     loaded = load(data_directory, env_file)
 
     async def run() -> bool:
-        from commission_mcp.app import reach_database  # noqa: PLC0415
-        from commission_mcp.storage import administration, prepare  # noqa: PLC0415
+        from commission_mcp.app import reach
+        from commission_mcp.storage import administration, prepare
 
-        async with reach_database(loaded.settings) as (address, credentials), administration(address) as connection:
-            return await prepare(connection, credentials)
+        async with reach(loaded.settings) as reached, administration(reached.address) as connection:
+            return await prepare(connection, reached.credentials)
 
     changed = anyio.run(run)
     typer.echo("The database is prepared." if changed else "The database was prepared already.", err=True)

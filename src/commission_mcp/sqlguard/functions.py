@@ -8,7 +8,7 @@ network or other sessions. Names that only some versions have are fine.
 
 from __future__ import annotations
 
-from commission_mcp.sqlguard.operator_functions import OPERATOR_FUNCTIONS
+from commission_mcp.sqlguard.implied_functions import OPERATOR_FUNCTIONS, TEXT_FUNCTIONS
 
 _FAMILIES: dict[str, str] = {
     "numbers": """
@@ -101,7 +101,7 @@ _FAMILIES: dict[str, str] = {
 DOCUMENTED_FUNCTIONS: frozenset[str] = frozenset(name for names in _FAMILIES.values() for name in names.split())
 """What people call by name: the names that a refusal may suggest."""
 
-ALLOWED_FUNCTIONS: frozenset[str] = DOCUMENTED_FUNCTIONS | OPERATOR_FUNCTIONS
+ALLOWED_FUNCTIONS: frozenset[str] = DOCUMENTED_FUNCTIONS | OPERATOR_FUNCTIONS | TEXT_FUNCTIONS
 """Every function that a statement may run, also through an operator or a cast."""
 
 VOLATILE_FUNCTIONS: frozenset[str] = frozenset(

@@ -64,7 +64,8 @@ def _only_select(numbered: Numbered, findings: Findings) -> tuple[Node, Node]:
     statements = parse_tree(numbered)
     if len(statements) > 1:
         message = f"There are {len(statements)} statements in the text; one at a time."
-        findings.add(Code.SQL_SEVERAL, message, "Send each in a call of its own.", statements[1].get("stmt_location"))
+        location = _begin(statements[1], numbered.text)
+        findings.add(Code.SQL_SEVERAL, message, "Send each in a call of its own.", location)
     for statement in statements:
         kind, _ = unwrap(statement["stmt"])
         location = _begin(statement, numbered.text)

@@ -17,6 +17,9 @@ class Column(NamedTuple):
 
 Columns: TypeAlias = tuple[Column, ...]
 
+COLUMNS_MAX = 1_664
+"""How many columns PostgreSQL lets a query yield."""
+
 Ctes: TypeAlias = Mapping[str, "Columns | None"]
 """The WITH queries in sight; None for one whose columns are not known, because something in it was refused."""
 

@@ -13,7 +13,7 @@ from commission_mcp.sqlguard.hints import did_you_mean
 from commission_mcp.sqlguard.output_names import expression_name
 from commission_mcp.sqlguard.relations import Relations
 from commission_mcp.sqlguard.rows import Rows
-from commission_mcp.sqlguard.scope import Column, Columns, Scope, Source, merged, renamed
+from commission_mcp.sqlguard.scope import COLUMNS_MAX, Column, Columns, Scope, Source, merged, renamed
 from commission_mcp.sqlguard.tree import Node, strings, unwrap
 
 
@@ -41,6 +41,7 @@ class Part:
     columns: Columns | None = None
 
 
+_COLUMNS_MAX = 3 * COLUMNS_MAX
 _REFUSED = Part((Source("", None),))
 
 
@@ -56,13 +57,19 @@ class Sources:
 
     def clause(self, items: Sequence[Node], outer: Scope) -> Part:
         """Check a whole FROM clause; `outer` is what the query around sees, with the WITH queries in sight."""
-        sources: tuple[Source, ...] = ()
-        columns: Columns | None = ()
+        whole = Part((), ())
         for item in items:
-            part = self._item(item, outer, sources)
-            sources += part.sources
-            columns = None if columns is None or part.columns is None else columns + part.columns
-        return Part(sources, columns)
+            part = self._item(item, outer, whole.sources)
+            whole = self._bounded(Part(whole.sources + part.sources, merged(whole.columns, part.columns, ())))
+        return whole
+
+    def _bounded(self, part: Part) -> Part:
+        """The part, with its columns given up where they are too many to keep."""
+        if part.columns is None or len(part.columns) <= _COLUMNS_MAX:
+            return part
+        message = f"More than {_COLUMNS_MAX:,} columns come together in FROM."
+        self._findings.add(Code.SQL_COST, message, "Join fewer tables, or subqueries with fewer columns.", None)
+        return Part(part.sources)
 
     def _item(self, wrapped: Node, outer: Scope, left: tuple[Source, ...]) -> Part:
         """One item; `left` are the sources on its left, which it sees if it is LATERAL."""
@@ -153,12 +160,13 @@ class Sources:
             shared = [column.name for column in left.columns if column.name in on_the_right]
         self._walker.fields("JoinExpr", join, Scope(sources, outer, outer.ctes), _JOIN_HANDLED)
         columns = merged(left.columns, right.columns, shared)
+        part = self._bounded(Part(sources, columns))
         if "alias" in join:
             alias, names = _alias(join)
-            return _one(Source(alias, renamed(columns, names)))
+            return _one(Source(alias, renamed(part.columns, names)))
         if "join_using_alias" in join:
             sources += (Source(join["join_using_alias"]["aliasname"], tuple(map(Column, shared))),)
-        return Part(sources, columns)
+        return Part(sources, part.columns)
 
     def _xml_table(self, node: Node, outer: Scope, left: tuple[Source, ...]) -> Part:
         self._walker.fields("RangeTableFunc", node, _lateral(outer, left), frozenset({"alias"}))

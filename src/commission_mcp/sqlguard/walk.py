@@ -18,7 +18,7 @@ from commission_mcp.sqlguard.names import Names
 from commission_mcp.sqlguard.output_names import names_itself, output_name
 from commission_mcp.sqlguard.relations import Relations
 from commission_mcp.sqlguard.rows import Rows
-from commission_mcp.sqlguard.scope import Column, Columns, Scope, renamed
+from commission_mcp.sqlguard.scope import COLUMNS_MAX, Column, Columns, Scope, renamed
 from commission_mcp.sqlguard.sources import Part, Sources
 from commission_mcp.sqlguard.statements import statement_fix, statement_name
 from commission_mcp.sqlguard.tree import Node, nodes_of, strings, unwrap
@@ -116,6 +116,10 @@ class Walk:
             if expanded is None:
                 return None
             columns += expanded
+            if len(columns) > COLUMNS_MAX:
+                message = f"A query here yields more than {COLUMNS_MAX:,} columns."
+                self._findings.add(Code.SQL_COST, message, "Select the columns that you need.", target.get("location"))
+                return None
         return tuple(columns)
 
     def _expanded(self, kind: str, value: Node, part: Part, scope: Scope) -> Columns | None:

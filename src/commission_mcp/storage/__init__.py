@@ -16,10 +16,12 @@ from commission_mcp.storage.clients import (
     set_client,
 )
 from commission_mcp.storage.credentials import Credentials
-from commission_mcp.storage.database import Database, DatabaseLimits, open_database
+from commission_mcp.storage.database import Database, DatabaseLimits, gate_connection, open_database
 from commission_mcp.storage.example_queries import OVERVIEW_EXAMPLES
 from commission_mcp.storage.gate import Admission
+from commission_mcp.storage.isolation import as_problem, find_breaches
 from commission_mcp.storage.prepare import Administration, administration, operations, prepare, prepare_script
+from commission_mcp.storage.proof import prove_denied_reads
 from commission_mcp.storage.reading import Reading, Table
 from commission_mcp.storage.replicas import ReplicaAddresses
 from commission_mcp.storage.values import Value
@@ -48,12 +50,16 @@ __all__ = [
     "View",
     "add_client",
     "administration",
+    "as_problem",
+    "find_breaches",
     "find_client",
+    "gate_connection",
     "list_clients",
     "open_database",
     "operations",
     "prepare",
     "prepare_script",
+    "prove_denied_reads",
     "set_active",
     "set_client",
 ]

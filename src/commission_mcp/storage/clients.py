@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -145,8 +145,9 @@ async def set_client(connection: psycopg.AsyncConnection, client: Client, lists:
                 Problem(
                     Code.ARGUMENT,
                     "An override key, approval step or template has a value that is not possible.",
-                    "Keys are lower-case words with a priority from 0 and a multiplier above 0 up to 10; steps are "
-                    "manager_approval, finance_review, compliance_check, payee_acknowledgement; templates are JSON objects.",
+                    "Keys are lower-case words with a priority from 0 and a multiplier above 0 up to 10; the steps are "
+                    "manager_approval, finance_review, compliance_check and payee_acknowledgement; a template is a "
+                    "JSON object.",
                 )
             ) from None
 
@@ -212,7 +213,7 @@ async def _completed(connection: psycopg.AsyncConnection, client: Client) -> Cli
     return complete
 
 
-def _not_a_choice(path: str, value: str | None, allowed: set[str] | set[str | None]) -> Problem:
+def _not_a_choice(path: str, value: str | None, allowed: Collection[str | None]) -> Problem:
     named = sorted(entry for entry in allowed if entry)
     shown = ", ".join(named) if len(named) <= 12 else "an IANA name, such as America/New_York"  # noqa: PLR2004 - a line
     if path == "currency":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -50,9 +50,7 @@ class DatabaseLimits:
 class Database:
     """An open database; see `open_database`."""
 
-    def __init__(
-        self, gate: Gate, nodes: ReadNodes, catalog: Catalog, sealer: Sealer, limits: DatabaseLimits
-    ) -> None:
+    def __init__(self, gate: Gate, nodes: ReadNodes, catalog: Catalog, sealer: Sealer, limits: DatabaseLimits) -> None:
         self.catalog = catalog
         self.relations = Relations(catalog.relations)
         self.cursors = sealer
@@ -67,7 +65,7 @@ class Database:
         return await self._gate.admit(caller)
 
     @asynccontextmanager
-    async def reading(self, caller: Caller) -> AsyncIterator[Reading]:
+    async def reading(self, caller: Caller) -> AsyncGenerator[Reading]:
         """Read as this caller, with the roles that the database grants at this moment.
 
         Raises:
@@ -81,7 +79,7 @@ class Database:
 @asynccontextmanager
 async def open_database(
     address: Address, credentials: Credentials, limits: DatabaseLimits, replicas: ReplicaAddresses
-) -> AsyncIterator[Database]:
+) -> AsyncGenerator[Database]:
     """Open a prepared database for serving, after checking that its isolation is whole.
 
     Raises:
@@ -123,7 +121,7 @@ async def _checked_catalog(address: Address, credentials: Credentials) -> Catalo
 
 
 @asynccontextmanager
-async def gate_connection(address: Address, credentials: Credentials) -> AsyncIterator[psycopg.AsyncConnection]:
+async def gate_connection(address: Address, credentials: Credentials) -> AsyncGenerator[psycopg.AsyncConnection]:
     """One connection as `cm_gate`, for looking at the catalogs.
 
     Raises:
@@ -147,8 +145,8 @@ async def gate_connection(address: Address, credentials: Credentials) -> AsyncIt
 
 
 @asynccontextmanager
-async def _gate_pool(address: Address, credentials: Credentials) -> AsyncIterator[Pool]:
-    pool = AsyncConnectionPool(
+async def _gate_pool(address: Address, credentials: Credentials) -> AsyncGenerator[Pool]:
+    pool: Pool = AsyncConnectionPool(
         _gate_conninfo(address, credentials),
         min_size=1,
         max_size=_GATE_CONNECTIONS_MAX,

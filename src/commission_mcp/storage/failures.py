@@ -53,7 +53,11 @@ def _explain(sqlstate: str, named: str, names: Iterable[str]) -> tuple[Code, str
         return _unknown_name(sqlstate, named, names)
     known = _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
     if known is None:
-        return Code.SQL_MEANING, f"PostgreSQL refuses the statement (SQLSTATE {sqlstate}).", "Simplify it and try again."
+        return (
+            Code.SQL_MEANING,
+            f"PostgreSQL refuses the statement (SQLSTATE {sqlstate}).",
+            "Simplify it and try again.",
+        )
     code, message, fix = known
     return code, message.format(name=f"`{named}`" if named else "the expression"), fix
 
@@ -75,7 +79,11 @@ _BY_STATE: dict[str, tuple[Code, str, str]] = {
     "42P08": (Code.SQL_PARAM_TYPE, "A placeholder is used with two different types.", _TYPE_FIX),
     "42P18": (Code.SQL_PARAM_TYPE, "The type of a placeholder cannot be told from its use.", _TYPE_FIX),
     "42P02": (Code.SQL_PARAMS, "A placeholder has no value.", "Give one value in `params` for each placeholder."),
-    "08P01": (Code.SQL_PARAMS, "Placeholders and values do not match in number.", "Give one value for each placeholder."),
+    "08P01": (
+        Code.SQL_PARAMS,
+        "Placeholders and values do not match in number.",
+        "Give one value for each placeholder.",
+    ),
     "42883": (
         Code.SQL_MEANING,
         "There is no function or operator for these types at {name}.",

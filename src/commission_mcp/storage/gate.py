@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import psycopg
+from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commission_mcp.domain.caller import Caller, MaskingClass, Role
 from commission_mcp.errors import Code, Problem, Refused
 
-Pool = AsyncConnectionPool[psycopg.AsyncConnection]
+Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Gate:
         logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
         return Admission(granted, logins[granted.masking], epoch, rules.get(granted.masking, {}), time_zone)
 
-    async def _ask(self, caller: Caller) -> tuple[object, ...]:
+    async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(

@@ -53,7 +53,8 @@ CHECKS: tuple[Check, ...] = (
         _READERS
         + """
         SELECT rolname::text FROM pg_roles
-        WHERE (rolname IN ('cm_owner', 'cm_internal', 'cm_gate', 'cm_writer', 'cm_ops') OR oid IN (SELECT oid FROM reader))
+        WHERE (rolname IN ('cm_owner', 'cm_internal', 'cm_gate', 'cm_writer', 'cm_ops')
+               OR oid IN (SELECT oid FROM reader))
           AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
                OR (rolbypassrls AND rolname <> 'cm_ops')
                OR (rolcanlogin AND rolname IN ('cm_owner', 'cm_internal', 'cm_reader', 'cm_ops')))

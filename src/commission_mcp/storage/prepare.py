@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TypeAlias
@@ -35,7 +35,7 @@ def prepare_script() -> str:
 
 
 @asynccontextmanager
-async def administration(address: Address) -> AsyncIterator[psycopg.AsyncConnection]:
+async def administration(address: Address) -> AsyncGenerator[psycopg.AsyncConnection]:
     """A connection as the login of the URL: for setting up, loading and looking after clients, never for serving.
 
     Raises:
@@ -52,7 +52,7 @@ async def administration(address: Address) -> AsyncIterator[psycopg.AsyncConnect
 
 
 @asynccontextmanager
-async def operations(address: Address) -> AsyncIterator[psycopg.AsyncConnection]:
+async def operations(address: Address) -> AsyncGenerator[psycopg.AsyncConnection]:
     """An administration connection that works as `cm_ops`: past row security, without rights over the schema.
 
     Raises:
@@ -79,7 +79,7 @@ def unreachable(address: Address) -> Refused:
         Problem(
             Code.DATABASE_UNREACHABLE,
             f"PostgreSQL at {address.place} does not answer, or refuses the login.",
-            "Check that it runs and that host, port, database and password are right; then run `commission-mcp doctor`.",
+            "Check that it runs, and host, port, database and password; then run `commission-mcp doctor`.",
             "COMMISSION_POSTGRES_URL",
         )
     )
@@ -152,7 +152,7 @@ async def _require_superuser(connection: psycopg.AsyncConnection) -> None:
             Problem(
                 Code.DATABASE_RIGHTS,
                 "Preparing the database takes a superuser: it revokes the system's functions and tables from PUBLIC.",
-                "Run `commission-mcp setup` once with a superuser's URL, or give its script (`setup --print`) to a DBA. "
+                "Run `commission-mcp setup` with a superuser's URL, or give its script (`setup --print`) to a DBA. "
                 "Serving needs no such rights.",
                 "COMMISSION_POSTGRES_URL",
             )
@@ -217,7 +217,7 @@ async def _set_passwords(connection: psycopg.AsyncConnection, credentials: Crede
 
 async def _record(connection: psycopg.AsyncConnection, fingerprint: str) -> None:
     await connection.execute(
-        f"INSERT INTO cm_priv.installation (fingerprint, objects) "  # noqa: S608 - both texts are this package's
+        f"INSERT INTO cm_priv.installation (fingerprint, objects) "
         f"SELECT %s, jsonb_object_agg(name, digest) FROM ({OBJECT_DIGESTS}) AS objects "
         "ON CONFLICT (one) DO UPDATE SET fingerprint = excluded.fingerprint, objects = excluded.objects",
         [fingerprint],

@@ -1,12 +1,13 @@
 """Reading as one client: a `Select` in, a table of exact values out, and nothing left behind on the connection.
 
-Every read is one pipeline: a read-only transaction with a snapshot of its own, a cursor for the SELECT (under DECLARE the
-server itself refuses writes, SET, COMMIT and SELECT INTO), one FETCH, and ROLLBACK.
+Every read is one pipeline: a read-only transaction with a snapshot of its own, a cursor for the SELECT (under DECLARE
+the server itself refuses writes, SET, COMMIT and SELECT INTO), one FETCH, and ROLLBACK.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -60,7 +61,12 @@ class Reading:
     """Reads as one admitted caller."""
 
     def __init__(
-        self, admission: Admission, connections: TenantConnections, codec: Codec, limits: ReadLimits, names: Iterable[str]
+        self,
+        admission: Admission,
+        connections: TenantConnections,
+        codec: Codec,
+        limits: ReadLimits,
+        names: Iterable[str],
     ) -> None:
         self.admission = admission
         self._connections = connections
@@ -94,9 +100,7 @@ class Reading:
             deadline_s = self._limits.timeout_ms / 1000 + _DEADLINE_SLACK_S
             try:
                 with anyio.fail_after(deadline_s):
-                    results = await exchange(
-                        connection.pgconn, statements, bytes_max=self._limits.result_bytes_max
-                    )
+                    results = await exchange(connection.pgconn, statements, bytes_max=self._limits.result_bytes_max)
                     if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
                         await exchange(connection.pgconn, [_ROLLBACK], bytes_max=self._limits.result_bytes_max)
             except TooMuch:
@@ -141,10 +145,8 @@ async def _stop(connection: psycopg.AsyncConnection) -> None:
     """End what the connection is doing and close it, whatever is being cancelled around us."""
     with anyio.CancelScope(shield=True):
         if not connection.closed and connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            try:
+            with suppress(psycopg.Error):  # the server is gone, and the query with it
                 await connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-            except psycopg.Error:
-                pass  # the server is gone, and the query with it
         await connection.close()
 
 

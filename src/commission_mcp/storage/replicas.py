@@ -84,7 +84,9 @@ class ReadNodes:
         self._primary = primary
         self._gate = gate
         self._lag_max_ms = replicas.lag_max_ms
-        opened = {address: open_replica(address) for address in {replicas.default, *replicas.by_client.values()} if address}
+        opened = {
+            address: open_replica(address) for address in {replicas.default, *replicas.by_client.values()} if address
+        }
         self._by_client = {client: opened[address] for client, address in replicas.by_client.items()}
         self._default = opened[replicas.default] if replicas.default else None
         self._opened = tuple(opened.values())

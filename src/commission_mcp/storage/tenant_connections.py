@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -30,7 +30,7 @@ class TenantConnections:
         self._changed = anyio.Condition()
 
     @asynccontextmanager
-    async def lend(self, login: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    async def lend(self, login: str) -> AsyncGenerator[psycopg.AsyncConnection]:
         """A connection logged in as `login`; it is closed afterwards unless it is idle and out of any transaction.
 
         Raises:
@@ -95,8 +95,8 @@ class TenantConnections:
         return None
 
     async def _connect(self, login: str) -> psycopg.AsyncConnection:
-        # A login over its role's connection limit fails without an SQLSTATE, as does a server that is starting: a second
-        # try shortly afterwards is right for both. A refused password or a NOLOGIN role fails the same way and ends here.
+        # A login over its role's connection limit fails without an SQLSTATE, as does a server that is starting: a
+        # second try shortly afterwards is right for both. A refused password or a NOLOGIN role fails the same way.
         try:
             return await psycopg.AsyncConnection.connect(self._conninfo(login), autocommit=True)
         except psycopg.OperationalError:

@@ -1,7 +1,7 @@
 """How values cross: parameters go out as text that PostgreSQL types, results come back as exact as JSON can hold them.
 
-int2, int4 and int8 within 2^53 - 1 become numbers; larger int8, numeric, float, dates, uuid and everything else the text
-that PostgreSQL writes; json the same structure with its fractional numbers as text; arrays become lists.
+int2, int4 and int8 within 2^53 - 1 become numbers; larger int8, numeric, float, dates, uuid and everything else the
+text that PostgreSQL writes; json the same structure with its fractional numbers as text; arrays become lists.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One pipeline of statements on one connection, with a bound on what may come back.
 
-A pipeline always speaks the extended protocol, in which a text cannot carry a second statement, and costs one round trip.
+A pipeline always speaks the extended protocol, in which a text cannot carry a second statement. It costs one
+round trip.
 """
 
 from __future__ import annotations

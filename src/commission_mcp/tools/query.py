@@ -63,7 +63,7 @@ async def query(
     """Read commission data with one SELECT: sales, credits, quotas, plans, results, payouts, payees.
 
     Call `schema` first to learn the views and columns. Only your own client's rows are visible, and nothing can be
-    written. Joins, CTEs, window functions, aggregates and JSON operators work. Pass values in `params`, not in the text.
+    written. Joins, CTEs, window functions, aggregates and JSON operators work. Pass values in `params`.
     When `truncated` is true, call again with `next_cursor`, or better: aggregate in SQL.
     """
     started_s = time.perf_counter()
@@ -123,7 +123,7 @@ class _Question:
                 Problem(
                     Code.CURSOR_INVALID,
                     "This cursor is not of an answer to this question.",
-                    "Pass `next_cursor` unchanged, with the same `sql` and `params`; or leave `cursor` out to begin anew.",
+                    "Pass `next_cursor` unchanged with the same `sql` and `params`, or leave `cursor` out.",
                     "cursor",
                 )
             )

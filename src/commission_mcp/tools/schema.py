@@ -118,4 +118,8 @@ def _text(views: Sequence[View], masked: frozenset[str], *, detailed: bool) -> s
         return "\n\n".join(view.text(masked) for view in views)
     lines = [f"{view.name}: {view.meaning}" for view in views]
     examples = "\n".join(OVERVIEW_EXAMPLES)
-    return "Views for `query` (call `schema` with `table` for columns):\n" + "\n".join(lines) + f"\n\nExamples:\n{examples}"
+    return (
+        "Views for `query` (call `schema` with `table` for columns):\n"
+        + "\n".join(lines)
+        + f"\n\nExamples:\n{examples}"
+    )

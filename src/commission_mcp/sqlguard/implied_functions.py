@@ -1,4 +1,4 @@
-"""The functions behind PostgreSQL's operators, by their names in pg_catalog.
+"""The functions that run without being called by name, because an operator or a conversion is written.
 
 Whoever may write ``a + b`` must be allowed to execute ``int4pl``: the database checks the function, not the operator.
 The list is what `pg_operator.oprcode` of PostgreSQL 15 and 18 names for operands of the types in `type_names`. None
@@ -99,3 +99,20 @@ OPERATOR_FUNCTIONS: frozenset[str] = frozenset(
     varbitlt varbitne
     """.split()  # noqa: SIM905 - seven hundred names read better as a paragraph
 )
+
+TEXT_FUNCTIONS: frozenset[str] = frozenset(
+    """
+    bit_in bit_out boolin boolout box_in box_out bpcharin bpcharout byteain byteaout cash_in cash_out charin
+    charout cidr_in cidr_out circle_in circle_out date_in date_out float4in float4out float8in float8out inet_in
+    inet_out int2in int2out int4in int4out int8in int8out interval_in interval_out json_in json_out jsonb_in
+    jsonb_out jsonpath_in jsonpath_out line_in line_out lseg_in lseg_out macaddr8_in macaddr8_out macaddr_in
+    macaddr_out namein nameout numeric_in numeric_out path_in path_out point_in point_out poly_in poly_out textin
+    textout time_in time_out timestamp_in timestamp_out timestamptz_in timestamptz_out timetz_in timetz_out
+    tsqueryin tsqueryout tsvectorin tsvectorout uuid_in uuid_out varbit_in varbit_out varcharin varcharout xml_in
+    xml_out array_out record_out range_out multirange_out
+    """.split()  # noqa: SIM905 - as above
+)
+"""What turns a value of a plain type into text and back: JSON_TABLE, JSON_VALUE and their kin are denied without them.
+
+The input functions of arrays, records and ranges are missing on purpose: told a type by its number, they read any type.
+"""
