@@ -51,7 +51,9 @@ class Connect(Protocol):
 
     def __call__(
         self, installation: Installation, client_id: str | None = "client-a", **settings: object
-    ) -> AbstractAsyncContextManager[McpClient]: ...
+    ) -> AbstractAsyncContextManager[McpClient]:
+        """Open it, for one client and with these settings."""
+        ...
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +154,8 @@ INSERT INTO cm.period (client_id, period_id, kind, span)
 INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, territory_id, product_id, customer,
     quantity, uom, gross, net, cost, currency)
   SELECT '{client}', '{client}-s' || i, 'erp', 'k' || i, date '2025-01-01' + i % 365,
-    (ARRAY['north', 'south'])[1 + i % 2], (ARRAY['pa', 'pb'])[1 + i % 2], 'Customer ' || i % 7 || ' of {client}', 1 + i % 5, 'EA',
+    (ARRAY['north', 'south'])[1 + i % 2], (ARRAY['pa', 'pb'])[1 + i % 2],
+    'Customer ' || i % 7 || ' of {client}', 1 + i % 5, 'EA',
     100 + i % 900 + 0.50,
     90 + i % 900, 40, 'USD'
   FROM generate_series(1, 400) i;

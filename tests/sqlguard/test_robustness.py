@@ -78,7 +78,8 @@ def _deep_texts() -> dict[str, str]:
         for size in (3_000, 20_400):
             count = (size - len(middle) - 8) // max(1, len(before) + len(behind))
             texts[f"{name} {size}"] = "SELECT " + before * count + middle + behind * count
-        texts[f"{name} 1 MB"] = "SELECT " + (before + middle + behind or "x") * 200_000
+        unit = before + middle + behind
+        texts[f"{name} 1 MB"] = "SELECT " + unit * (1_000_000 // len(unit))
     doubling = ", ".join(f"a{n} AS (SELECT *, * FROM a{n - 1})" for n in range(1, 100))
     texts["doubling"] = f"WITH a0 AS (TABLE app.deals), {doubling} SELECT * FROM a99"
     return texts

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from commission_mcp.storage import operations
+
 if TYPE_CHECKING:
-    from conftest import Connect, Installation
     from mcp.client import Client
+
+    from conftest import Connect, Installation
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +70,7 @@ async def test_the_dashboards_query_works_as_written(connect: Connect, installat
         ("NULL::int", None),
         ("date '2026-07-31'", "2026-07-31"),
         ("timestamptz '2026-07-31 12:00:00+02'", "2026-07-31 10:00:00+00"),
-        ("'{\"a\": 1.10, \"b\": [1, 12345678901234567890]}'::jsonb", {"a": "1.10", "b": [1, "12345678901234567890"]}),
+        ('\'{"a": 1.10, "b": [1, 12345678901234567890]}\'::jsonb', {"a": "1.10", "b": [1, "12345678901234567890"]}),
         ("ARRAY[1, NULL, 3]", [1, None, 3]),
         ("ARRAY[0.10, 2]::numeric[]", ["0.10", "2"]),
         ("ARRAY['a,b', '\"']", ["a,b", '"']),
@@ -142,8 +145,6 @@ async def test_a_cursor_is_good_for_its_question_only(connect: Connect, installa
 
 
 async def test_a_cursor_over_changed_data_is_stale(connect: Connect, installation: Installation) -> None:
-    from commission_mcp.storage import operations
-
     sql = "SELECT sale_id FROM sales ORDER BY sale_id"
     async with connect(installation) as client:
         cursor = (await ask(client, sql, max_rows=5))["next_cursor"]

@@ -7,8 +7,9 @@ import pytest
 from commission_mcp.storage.example_queries import EXAMPLES, OVERVIEW_EXAMPLES
 
 if TYPE_CHECKING:
-    from conftest import Connect, Installation
     from mcp.client import Client
+
+    from conftest import Connect, Installation
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ async def test_an_unknown_view_is_refused_with_the_nearest(connect: Connect, ins
 @pytest.mark.parametrize("sql", [*OVERVIEW_EXAMPLES, *(sql for examples in EXAMPLES.values() for sql in examples)])
 async def test_every_example_query_runs(connect: Connect, postgres_18: Installation, sql: str) -> None:
     params = {"$1::date": ["2025-01-01", "2025-07-01"], "client_id = $1": ["client-a"]}
-    given = next((values for mark, values in params.items() if mark in sql), [])
+    given = [value for mark, values in params.items() if mark in sql for value in values]
     async with connect(postgres_18) as client:
         result = await client.call_tool("query", {"sql": sql, "params": given})
 

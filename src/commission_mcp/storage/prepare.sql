@@ -26,6 +26,7 @@ BEGIN
   END LOOP;
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO cm_reader, cm_gate, cm_writer', current_database());
+  EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO cm_ops', current_database());
 END $$;
 
 CREATE SCHEMA IF NOT EXISTS cm AUTHORIZATION cm_owner;

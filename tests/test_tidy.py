@@ -1,0 +1,63 @@
+"""Rules about the tree that a linter does not know."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+from mcp.server.mcpserver.tools import Tool
+
+from commission_mcp.tools import TOOLS
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "commission_mcp"
+SNAPSHOTS = Path(__file__).parent / "tools" / "snapshots"
+
+
+def test_the_domain_has_no_float() -> None:
+    floats = [
+        f"{path.name}:{node.lineno}"
+        for path in (SOURCE / "domain").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "float")
+        or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+    ]
+
+    assert floats == []
+
+
+def test_every_tool_has_a_file_and_a_test_file_of_its_name() -> None:
+    names = {tool.function.__name__ for tool in TOOLS}
+
+    assert {path.stem for path in (SOURCE / "tools").glob("*.py")} - {"__init__"} == names
+    assert {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "tools").glob("test_*.py")} >= names
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.function.__name__)
+def test_the_published_schema_of_a_tool_is_the_accepted_one(tool: object) -> None:
+    """The tool list is a public interface: a change of it is seen and accepted, by deleting and rewriting the file."""
+    function = getattr(tool, "function")  # noqa: B009 - a parametrised object
+    made = Tool.from_function(function)
+    schema = {"input": made.parameters, "output": made.output_schema}
+    snapshot = SNAPSHOTS / f"{function.__name__}.json"
+    if not snapshot.exists():
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text(json.dumps(schema, indent=2, sort_keys=True) + "\n", "utf-8")
+        pytest.fail(f"there was no accepted schema; review and commit {snapshot.name}")
+
+    assert schema == json.loads(snapshot.read_text("utf-8"))
+
+
+def test_tracked_files_name_no_machine_and_no_registry() -> None:
+    pattern = re.compile(r"(?:--(?:extra-)?index-url|/(?:root|home)/[a-z]+/|files\.pythonhosted|pypi\.org/simple)")
+    named = [
+        str(path.relative_to(ROOT))
+        for folder in ("src", "docs", "benchmarks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".sql", ".md", ".json", ".toml"} and pattern.search(path.read_text("utf-8"))
+    ]
+
+    assert named == []
