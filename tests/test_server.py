@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -29,7 +29,8 @@ HOST_TEXT_BYTES_MAX = 2048  # hosts cut descriptions and instructions there
 
 
 def problems(result: CallToolResult) -> list[dict[str, str]]:
-    return (result.structured_content or {}).get("problems", [])
+    content: dict[str, Any] = result.structured_content or {}
+    return content.get("problems", [])
 
 
 def codes(result: CallToolResult) -> set[str]:

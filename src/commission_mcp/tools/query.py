@@ -39,7 +39,11 @@ class QueryResult(BaseModel):
     """Rows as lists of values in the order of `columns`; numeric and dates are exact text."""
 
     columns: list[Column]
-    rows: list[Any] = Field(description="Each row is a list of values.")
+    # Item schemas below this would cost a validating host milliseconds for every thousand rows.
+    rows: Annotated[
+        list[Any],
+        Field(description="Each row is a list of values.", json_schema_extra={"items": {"type": "array"}}),
+    ]
     row_count: int = Field(description="Rows in this answer.")
     truncated: bool = Field(description="True when there are further rows.")
     next_cursor: str | None = Field(description="Pass as `cursor` with the same sql and params for the next rows.")

@@ -1,0 +1,181 @@
+"""How long the program takes to start and to answer, beside a trivial tool and bare psycopg in the same run.
+
+    python benchmarks/latency.py
+
+It loads the demo data into a data directory of its own (a minute or less) and prints a Markdown table. Everything is p50;
+on a busy machine compare the columns with each other, not with another run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import perf_counter
+
+import anyio
+import psycopg
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.server import MCPServer
+
+from commission_mcp.app import open_app, operator, reach
+from commission_mcp.server import build_server
+from commission_mcp.settings import Settings, load_settings
+from commission_mcp.sqlguard import parse_select
+
+ROUNDS = 300
+ONE_ROW = "SELECT sale_id, sold_on, gross, net, quantity, currency FROM sales WHERE sale_id = $1"
+MANY_ROWS = "SELECT sale_id, sold_on, gross, net, quantity, currency FROM sales ORDER BY sale_id LIMIT 1000"
+
+
+def trivial_server() -> MCPServer:
+    """A server whose only tool gives back what it got."""
+    server = MCPServer(name="trivial")
+
+    @server.tool()
+    async def echo(text: str) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        return text
+
+    return server
+
+
+async def p50_ms(work: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> float:
+    """The median of some rounds after a few to warm up, in milliseconds."""
+    for _ in range(10):
+        await work()
+    taken: list[float] = []
+    for _ in range(rounds):
+        started_s = perf_counter()
+        await work()
+        taken.append((perf_counter() - started_s) * 1000)
+    return statistics.median(taken)
+
+
+async def tools_table(settings: Settings, key: str) -> list[tuple[str, float]]:
+    """p50 of a trivial tool and of `query`, in memory and over stdio, and of the same rows by bare psycopg."""
+    rows: list[tuple[str, float]] = []
+    serve = [
+        "-m",
+        "commission_mcp",
+        "serve",
+        "--data-directory",
+        str(settings.data_directory),
+        "--client",
+        "client-abc",
+    ]
+    with tempfile.TemporaryFile("w+") as log:
+        transports = (
+            ("in memory", lambda: Client(trivial_server()), lambda: Client(build_server(settings))),
+            (
+                "over stdio",
+                lambda: Client(stdio_client(_python([__file__, "--trivial"]), errlog=log)),
+                lambda: Client(stdio_client(_python(serve), errlog=log)),
+            ),
+        )
+        for name, trivial, commission in transports:
+            async with trivial() as client:
+                rows.append((f"trivial tool, {name}", await p50_ms(lambda: client.call_tool("echo", {"text": "x"}))))
+            async with commission() as client:
+                one = {"sql": ONE_ROW, "params": [key]}
+                many = {"sql": MANY_ROWS, "max_rows": 1000, "max_chars": 1_000_000}
+                rows.append((f"`query`, 1 row, {name}", await p50_ms(lambda: client.call_tool("query", one))))
+                rows.append(
+                    (f"`query`, 1,000 rows x 6, {name}", await p50_ms(lambda: client.call_tool("query", many), 60))
+                )
+    return rows
+
+
+async def storage_table(settings: Settings, key: str) -> list[tuple[str, float]]:
+    """p50 of the parts of a call, and of bare psycopg as the administrator."""
+    async with open_app(settings) as app, reach(settings) as reached:
+        database = await app.database()
+        caller = operator(settings)
+        one = parse_select(ONE_ROW, database.relations, parameter_count=1)
+
+        async def guard() -> None:
+            parse_select(ONE_ROW, database.relations, parameter_count=1)
+
+        async def read() -> None:
+            async with database.reading(caller) as reading:
+                await reading.fetch(one, [key], rows_max=100)
+
+        rows = [
+            ("the guard alone", await p50_ms(guard)),
+            ("admission alone", await p50_ms(lambda: database.admit(caller))),
+            ("admission and read, 1 row", await p50_ms(read)),
+        ]
+        conninfo = reached.address.conninfo("benchmark")
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            await connection.execute("SET search_path = commission, cm")
+            columns = "sale_id, sold_on, gross, net, quantity, currency"
+            where = "client_id = 'client-abc'"
+
+            async def bare(sql: str, parameters: list[str]) -> None:
+                await (await connection.execute(sql.encode(), parameters)).fetchall()
+
+            one_sql = f"SELECT {columns} FROM cm.sale WHERE {where} AND sale_id = %s"
+            many_sql = f"SELECT {columns} FROM cm.sale WHERE {where} ORDER BY sale_id LIMIT 1000"
+            rows.append(("bare psycopg, 1 row", await p50_ms(lambda: bare(one_sql, [key]))))
+            rows.append(("bare psycopg, 1,000 rows x 6", await p50_ms(lambda: bare(many_sql, []), 60)))
+    return rows
+
+
+async def startup_table(settings: Settings) -> list[tuple[str, float]]:
+    """p50 of `--help` and of a stdio server from its start to its tool list, with the servers up."""
+
+    async def help_text() -> None:
+        await anyio.run_process([sys.executable, "-m", "commission_mcp", "--help"])
+
+    async def list_tools() -> None:
+        arguments = ["-m", "commission_mcp", "serve", "--data-directory", str(settings.data_directory)]
+        with tempfile.TemporaryFile("w+") as log:
+            async with Client(stdio_client(_python(arguments), errlog=log)) as client:
+                await client.list_tools()
+
+    async with reach(settings):
+        return [
+            ("`--help`", await p50_ms(help_text, 10)),
+            ("start, `initialize` and `tools/list` over stdio", await p50_ms(list_tools, 10)),
+        ]
+
+
+def _python(arguments: list[str]) -> StdioServerParameters:
+    return StdioServerParameters(command=sys.executable, args=arguments)
+
+
+async def measure(data_directory: Path) -> None:
+    """Print the table."""
+    overrides = {"data_directory": data_directory, "client_id": "client-abc", "log_level": "error"}
+    settings = load_settings(environment={}, overrides=overrides).settings
+    async with open_app(settings) as app:
+        database = await app.database()
+        any_sale = parse_select("SELECT sale_id FROM sales ORDER BY sale_id LIMIT 1", database.relations)
+        async with database.reading(operator(settings)) as reading:
+            key = str((await reading.fetch(any_sale, [], rows_max=1)).rows[0][0])
+    tables = [*await tools_table(settings, key), *await storage_table(settings, key), *await startup_table(settings)]
+    print("| what | p50 ms |\n|---|---:|")
+    for name, taken_ms in tables:
+        print(f"| {name} | {taken_ms:.2f} |")
+
+
+def main() -> None:
+    """Measure, or be the trivial server."""
+    if "--trivial" in sys.argv:
+        trivial_server().run("stdio")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cm-bench-"))
+    try:
+        demo = [sys.executable, "-m", "commission_mcp", "demo", "--data-directory", str(folder / "data")]
+        subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
+        anyio.run(measure, folder / "data")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
