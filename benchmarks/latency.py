@@ -2,8 +2,8 @@
 
     python benchmarks/latency.py
 
-It loads the demo data into a data directory of its own (a minute or less) and prints a Markdown table. Everything is p50;
-on a busy machine compare the columns with each other, not with another run.
+It loads the demo data into a data directory of its own and prints a Markdown table. Everything is p50; compare the rows
+of one run with each other, not with another run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -59,6 +60,8 @@ async def p50_ms(work: Callable[[], Awaitable[object]], rounds: int = ROUNDS) ->
 async def tools_table(settings: Settings, key: str) -> list[tuple[str, float]]:
     """p50 of a trivial tool and of `query`, in memory and over stdio, and of the same rows by bare psycopg."""
     rows: list[tuple[str, float]] = []
+    one = {"sql": ONE_ROW, "params": [key]}
+    many = {"sql": MANY_ROWS, "max_rows": 1000, "max_chars": 1_000_000}
     serve = [
         "-m",
         "commission_mcp",
@@ -79,14 +82,11 @@ async def tools_table(settings: Settings, key: str) -> list[tuple[str, float]]:
         )
         for name, trivial, commission in transports:
             async with trivial() as client:
-                rows.append((f"trivial tool, {name}", await p50_ms(lambda: client.call_tool("echo", {"text": "x"}))))
+                rows.append((f"trivial tool, {name}", await p50_ms(partial(client.call_tool, "echo", {"text": "x"}))))
             async with commission() as client:
-                one = {"sql": ONE_ROW, "params": [key]}
-                many = {"sql": MANY_ROWS, "max_rows": 1000, "max_chars": 1_000_000}
-                rows.append((f"`query`, 1 row, {name}", await p50_ms(lambda: client.call_tool("query", one))))
-                rows.append(
-                    (f"`query`, 1,000 rows x 6, {name}", await p50_ms(lambda: client.call_tool("query", many), 60))
-                )
+                rows.append((f"`query`, 1 row, {name}", await p50_ms(partial(client.call_tool, "query", one))))
+                taken_ms = await p50_ms(partial(client.call_tool, "query", many), 60)
+                rows.append((f"`query`, 1,000 rows x 6, {name}", taken_ms))
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,12 @@ def connect() -> Connect:
             yield client
 
     return open_client
+
+
+@pytest.fixture(scope="session")
+def debian_program() -> Callable[[str], list[str]]:
+    """How to run a program of Debian's PostgreSQL 15."""
+    return lambda name: [*as_nobody(), str(DEBIAN_POSTGRES_15 / name)]
 
 
 @pytest.fixture(scope="session")
@@ -169,12 +175,18 @@ INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assigne
 """
 
 
+def as_nobody() -> list[str]:
+    """What a command of PostgreSQL begins with, which refuses to run as root."""
+    if Path("/proc/self").stat().st_uid != 0:
+        return []
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
+
+
 @contextmanager
 def _debian_server() -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="cm-pg15-") as name:
         data, log = Path(name) / "data", Path(name) / "log"
-        as_nobody = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
-        run = as_nobody if Path("/proc/self").stat().st_uid == 0 else []
+        run = as_nobody()
         subprocess.run(
             [
                 *run,

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,11 @@ class Witness:
 
     def __init__(self, url: str) -> None:
         self.connection = psycopg.connect(url, autocommit=True)
-        self._state = self._state_query()
+        # Of a catalog, which versions of which rows there are; VACUUM and ANALYZE write to pg_class in place.
+        self._state = self._hashes("concat(ctid, xmin, xmax)", _CATALOGS)
+        written_in_place = ("relpages", "reltuples", "relallvisible", "relallfrozen", "relfrozenxid", "relminmxid")
+        plain = "to_jsonb(t)" + "".join(f" - '{column}'" for column in written_in_place)
+        self._meaning = self._hashes(f"({plain})::text", [each for each in _CATALOGS if each != "pg_proc"])
 
     def values(self, query: str, *parameters: object) -> list[object]:
         """The first column of an answer."""
@@ -83,6 +87,11 @@ class Witness:
     def state(self) -> dict[str, str]:
         """A hash of each table of the product, and of what in the catalogs a statement could change."""
         rows = self.connection.execute(self._state.encode()).fetchall()
+        return {str(name): str(digest) for name, digest in rows}
+
+    def meaning(self) -> dict[str, str]:
+        """The same, but for new versions of rows that say what they said before, as an idle GRANT leaves them."""
+        rows = self.connection.execute(self._meaning.encode()).fetchall()
         return {str(name): str(digest) for name, digest in rows}
 
     def active(self, login: str) -> list[object]:
@@ -99,23 +108,17 @@ class Witness:
             login,
         )
 
-    def _state_query(self) -> str:
+    def _hashes(self, of_catalogs: str, catalogs: Iterable[str]) -> str:
         own = self.values(
             "SELECT oid::regclass::text FROM pg_class "
             "WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('cm', 'cm_priv')"
         )
+        hashed = [(table, "t::text") for table in own] + [(table, of_catalogs) for table in catalogs]
         queries = [
-            f"SELECT '{table}', md5(coalesce(string_agg(md5(t::text), '' ORDER BY t::text), '')) FROM {table} t"
-            for table in own
+            f"SELECT '{table}', md5(coalesce(string_agg(md5({row}), '' ORDER BY md5({row})), '')) FROM {table} t"
+            for table, row in hashed
         ]
-        # Of a catalog, which versions of which rows there are; VACUUM and ANALYZE write to pg_class in place.
-        queries += [
-            f"SELECT '{table}', md5(coalesce(string_agg(concat(ctid, xmin, xmax), '' ORDER BY ctid), '')) FROM {table}"
-            for table in _CATALOGS
-        ]
-        queries.append(
-            "SELECT 'sequences', coalesce(string_agg(concat(sequencename, last_value), ' '), '') FROM pg_sequences"
-        )
+        queries.append("SELECT 'sequences', string_agg(concat(sequencename, last_value), ' ') FROM pg_sequences")
         queries.append("SELECT 'prepared', count(*)::text FROM pg_prepared_xacts")
         return " UNION ALL ".join(queries)
 
@@ -274,6 +277,16 @@ class Steal(Protocol):
         ...
 
 
+class LogIn(Protocol):
+    """Logs in to an installation with a client's own credential."""
+
+    def __call__(
+        self, installation: Prepared, client_id: str = ..., masking: MaskingClass = ..., **connection: str
+    ) -> AbstractContextManager[Intruder]:
+        """A connection as that login."""
+        ...
+
+
 class Guarded(Protocol):
     """Opens a database as the server does."""
 
@@ -283,10 +296,12 @@ class Guarded(Protocol):
 
 
 @contextmanager
-def _log_in(address: Prepared, client_id: str, masking: MaskingClass, **connection: str) -> Generator[Intruder]:
-    login = address.credentials.reader_login(client_id, masking)
-    known = conninfo_to_dict(address.superuser_url)
-    known |= {"user": login, "password": address.credentials.password(login)} | connection
+def _log_in(
+    installation: Prepared, client_id: str = OWN, masking: MaskingClass = MaskingClass.MASKED, **connection: str
+) -> Generator[Intruder]:
+    login = connection.setdefault("user", installation.credentials.reader_login(client_id, masking))
+    known = conninfo_to_dict(installation.superuser_url)
+    known |= {"password": installation.credentials.password(login)} | connection
     opened = psycopg.connect(make_conninfo("", **known), autocommit=True)
     try:
         yield Intruder(opened)
@@ -388,12 +403,18 @@ async def attacker_in_a_hurry(
 def steal(installation: Installation) -> Steal:
     """Log in to the shared installation as one of its clients."""
 
-    def log_in(
+    def steal(
         client_id: str = OWN, masking: MaskingClass = MaskingClass.MASKED, **connection: str
     ) -> AbstractContextManager[Intruder]:
         return _log_in(installation, client_id, masking, **connection)
 
-    return log_in
+    return steal
+
+
+@pytest.fixture(scope="session")
+def log_in() -> LogIn:
+    """Log in to any installation as one of its clients."""
+    return _log_in
 
 
 @pytest.fixture(params=["18", "15"])

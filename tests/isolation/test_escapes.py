@@ -202,7 +202,7 @@ ANSWERED = {
         "WHERE i::oid::regclass::text !~ '^[0-9]+$'"
     ),
     "names of functions": "SELECT string_agg(i::oid::regprocedure::text, ' ') FROM generate_series(16384, 17500) i",
-    "names of types and schemas": "SELECT i::oid::regtype::text, i::oid::regnamespace::text FROM generate_series(1, 17500) i",
+    "names of types and schemas": "SELECT i::oid::regtype::text, i::oid::regnamespace FROM generate_series(1, 17500) i",
     "who I am": "SELECT current_user, session_user, current_catalog, current_schema",
     "the clock": "SELECT now(), clock_timestamp(), timeofday()",
     "a comment": "SELECT 1 -- ",

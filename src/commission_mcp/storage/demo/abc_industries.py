@@ -86,7 +86,7 @@ ABC_INDUSTRIES = Company(
     ),
     customers=customers("Alder Birch Cedar Dogwood Elm Fir Hickory Juniper Laurel Maple", "Works Supply Group Labs"),
     currencies=MappingProxyType({}),
-    sales_a_month=72,
+    sales_a_month=81,
     plans=_PLANS,
     pays_from=date(2024, 7, 1),
     salary_from=48_000,

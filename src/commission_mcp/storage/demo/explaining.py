@@ -31,8 +31,8 @@ def explanation(line: Line) -> str:
 def _band(piece: Piece) -> str:
     """Where in the bands the base lies."""
     if piece.tier.up_to is None:
-        return f"above {piece.tier.above:,}" if piece.tier.above else "at every amount"
-    return f"above {piece.tier.above:,} up to {piece.tier.up_to:,}"
+        return f"in the band above {piece.tier.above:,}" if piece.tier.above else "at every amount"
+    return f"in the band above {piece.tier.above:,} up to {piece.tier.up_to:,}"
 
 
 def _plain(amount: Decimal) -> str:

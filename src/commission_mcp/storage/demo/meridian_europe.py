@@ -13,21 +13,21 @@ from commission_mcp.storage.demo.people import Team, staff
 from commission_mcp.storage.demo.plans import Assignment, Plan, Rule, tiers
 
 _plan = partial(Plan, currency="EUR", region="EMEA", compliance_level="standard", uom="Stück")
-_everywhere = tuple(Assignment(f"emea-{name}") for name in ("dach", "nordics", "uki"))
+_regions = ("emea-dach", "emea-nordics", "emea-uki")
 
 _PLANS = (
     _plan(
         "emea-plan-margin", "Margin Partnership", "One rate on the whole margin of a month; the rate rises with it.",
         "active", date(2025, 7, 1), date(2026, 12, 31),
         Rule("Margin Target", "Slab", "Margin", tiers((0, "6"), (15_000, "8"), (40_000, "11")), "Amount"),
-        _everywhere,
+        tuple(Assignment(region) for region in _regions),
     ),
     _plan(
         "emea-plan-units", "Sensor Kit Units", "2.00 EUR a kit up to 100 in a month, 2.25 EUR for each above.",
         "active", date(2025, 7, 1), date(2026, 12, 31),
         Rule("Units Target", "Tiered", "Units", tiers((0, "2.00"), (100, "2.25")), "Quantity", "Fixed Amount",
              "per_unit"),
-        (Assignment(product_id="emea-sensor-kit"),), assignee_type="Product",
+        tuple(Assignment(region, "emea-sensor-kit") for region in _regions),
     ),
 )  # fmt: skip
 

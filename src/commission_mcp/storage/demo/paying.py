@@ -1,6 +1,6 @@
 """What the demo's plans pay: for each month, each payee and each plan, the lines that sum to the payout.
 
-A sale belongs to the plan whose assignment says most about it: territory and product before product before territory.
+A sale belongs to the plan whose assignment says most about it: territory and product before territory before product.
 Its credited base, after splits and at the rate of the day, is summed over the month before the bands are applied.
 """
 
@@ -71,7 +71,7 @@ class _Matcher:
 
 def _weight(assignment: Assignment) -> int:
     """How much an assignment says."""
-    return (2 if assignment.product_id is not None else 0) + (1 if assignment.territory_id is not None else 0)
+    return (2 if assignment.territory_id is not None else 0) + (1 if assignment.product_id is not None else 0)
 
 
 def lines(company: Company, sold: Iterable[Sale]) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from random import Random
 from typing import TypeAlias
 
 from commission_mcp.storage.demo.company import Company, Person, Product
-from commission_mcp.storage.demo.months import SALES_FROM, SALES_TO, Month, months
+from commission_mcp.storage.demo.months import SALES_FROM, SALES_TO, Month, month_of, months
 
 Credit: TypeAlias = tuple[str, str, Decimal]  # payee, role, share
 
@@ -26,6 +26,7 @@ _SPLITS: tuple[tuple[Decimal, ...], ...] = (
     (_THIRD, _THIRD, 1 - 2 * _THIRD),
 )
 _SPLIT_PERCENT, _OVERLAY_PERCENT, _OVERRIDE_PERCENT, _REFUND_PERCENT = 7, 4, 2, 3
+_SALES_FEW = 10
 _OVERLAY_SHARE, _OVERRIDE_SHARE = Decimal("0.25"), Decimal("0.1")
 _DISCOUNTS = (0, 0, 0, 0, 5, 5, 8, 10, 12)
 
@@ -122,8 +123,13 @@ def _credits(company: Company, seller: Person, product: Product, day: date, rand
 
 
 def _refund(company: Company, sale: Sale, random: Random) -> Sale | None:
-    """The refund of a sale, for a few of them: all of it, one to six weeks later, from the same people."""
+    """The refund of a sale, for a few of them: all of it, up to six weeks later, from the same people.
+
+    Where people are credited with few sales it is in the same month, so that no month of theirs ends below zero.
+    """
     day = sale.sold_on + timedelta(days=random.randint(7, 42))
+    if company.sales_a_month < _SALES_FEW or any(role in {"overlay", "override"} for _, role, _ in sale.credits):
+        day = min(day, month_of(sale.sold_on).last)
     wanted = random.randrange(100) < _REFUND_PERCENT
     staff = {person.payee_id: person for person in company.people}
     if not wanted or day > SALES_TO or not all(staff[payee].employed(day) for payee, _, _ in sale.credits):

@@ -1,0 +1,165 @@
+"""The command line, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Runs commands on a data directory of its own."""
+
+    folder: Path
+
+    def run(self, *arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        """The command's exit code and output, with nothing of this process's environment."""
+        variables = {"COMMISSION_DATA_DIRECTORY": str(self.folder / "data"), "PATH": "/usr/bin:/bin", **environment}
+        command = [sys.executable, "-m", "commission_mcp", *arguments]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, env=variables, cwd=self.folder, timeout=120, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    with tempfile.TemporaryDirectory(prefix="cm-cli-") as name:
+        yield Terminal(Path(name))
+
+
+@pytest.fixture(scope="module")
+def client_added(terminal: Terminal) -> Terminal:
+    added = terminal.run(
+        "client", "add", "acme", "--name", "Acme", "--region", "EMEA", "--tier", "enterprise",
+        "--override-key", "priority_1=10:1.2", "--approval", "manager_approval=required:approver",
+    )  # fmt: skip
+    assert added.returncode == 0, added.stderr
+    return terminal
+
+
+def test_help_lists_every_command(terminal: Terminal) -> None:
+    shown = terminal.run("--help").stdout.decode()
+
+    for command in ("serve", "demo", "doctor", "setup", "import", "check-sql", "client"):
+        assert command in shown
+
+
+def test_a_client_takes_the_defaults_of_its_region(client_added: Terminal) -> None:
+    listed = client_added.run("client", "list", COLUMNS="200").stdout.decode()
+
+    assert "acme" in listed
+    assert "EUR" in listed
+    assert "enterprise" in listed
+
+
+def test_a_client_is_added_once(client_added: Terminal) -> None:
+    again = client_added.run("client", "add", "acme")
+
+    assert again.returncode == 2
+    assert b"E_CLIENT_EXISTS" in again.stderr
+    assert b"Traceback" not in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["client", "add", "Not An Id"], b"E_CLIENT_ID"),
+        (["client", "add", "beta", "--region", "Atlantis", "--currency", "XXY", "--tier", "gold"], b"E_ARGUMENT"),
+        (["client", "add", "beta", "--override-key", "x"], b"E_ARGUMENT"),
+        (["client", "add", "beta", "--approval", "tea_break=required:approver"], b"E_ARGUMENT"),
+        (["client", "set", "nobody", "--name", "x"], b"E_CLIENT_UNKNOWN"),
+        (["client", "disable", "nobody"], b"E_CLIENT_UNKNOWN"),
+    ],
+)
+def test_a_wrong_client_command_is_refused_and_changes_nothing(
+    client_added: Terminal, arguments: list[str], code: bytes
+) -> None:
+    refused = client_added.run(*arguments)
+
+    assert refused.returncode == 2
+    assert code in refused.stderr
+    assert b"beta" not in client_added.run("client", "list").stdout
+
+
+def test_doctor_is_content_with_a_healthy_directory(client_added: Terminal) -> None:
+    shown = client_added.run("doctor", "--json", COMMISSION_CLIENT_ID="acme")
+    findings = {finding["check"]: finding for finding in json.loads(shown.stdout)}
+
+    assert shown.returncode == 0, shown.stdout
+    expected = {"versions", "settings", "postgresql", "isolation", "isolation: proof", "redis: history", "stdio"}
+    assert expected <= set(findings)
+
+
+def test_doctor_names_a_wrong_setting_with_its_fix(client_added: Terminal) -> None:
+    shown = client_added.run("doctor", "--json", COMMISSION_QUERY_TIMEOUT_MS="soon", COMMISSION_CLIENT="acme")
+    failed = [finding for finding in json.loads(shown.stdout) if not finding["ok"]]
+
+    assert shown.returncode == 1
+    assert {finding["detail"].split()[0] for finding in failed} == {"E_SETTING", "E_SETTING_UNKNOWN"}
+    assert all(finding["fix"] for finding in failed)
+
+
+def test_doctor_names_an_external_database_that_is_down(client_added: Terminal) -> None:
+    shown = client_added.run(
+        "doctor", "--json", COMMISSION_POSTGRES_URL="postgresql://u:hunter2@127.0.0.1:1/x", COMMISSION_MASTER_SECRET="s" * 40
+    )  # fmt: skip
+
+    assert shown.returncode == 1
+    assert b"E_DATABASE_UNREACHABLE" in shown.stdout
+    assert b"hunter2" not in shown.stdout + shown.stderr
+
+
+def test_setup_prints_the_script_that_a_superuser_runs(terminal: Terminal) -> None:
+    printed = terminal.run("setup", "--print").stdout
+
+    assert b"CREATE ROLE" in printed
+    assert b"{{" not in printed
+
+
+def test_check_sql_prints_one_verdict_a_line(terminal: Terminal) -> None:
+    relations = terminal.folder / "relations.json"
+    relations.write_text('{"app.deals": {"deal_id": "int4", "amount": "numeric"}}')
+    statements = [
+        {"id": 1, "sql": "SELECT sum(amount) FROM deals"},
+        {"id": 2, "sql": "SELECT pg_sleep(1)"},
+    ]
+    text = (
+        "\n".join(json.dumps(statement) for statement in statements).encode()
+        + b'\nnot json\n{"id": 4, "sql": "\xff"}\n'
+    )
+    verdicts = [
+        json.loads(line)
+        for line in terminal.run("check-sql", "--relations", str(relations), stdin=text).stdout.splitlines()
+    ]
+
+    assert [verdict["verdict"] for verdict in verdicts] == ["accept", "refuse", "refuse", "refuse"]
+    assert set(verdicts[1]) == {"id", "verdict", "code", "message", "position"}
+    assert (verdicts[1]["code"], verdicts[1]["position"]) == ("E_SQL_FUNCTION", 7)
+
+
+def test_a_file_is_imported_and_a_wrong_one_is_refused_line_by_line(client_added: Terminal) -> None:
+    folder = client_added.folder
+    (folder / "payees.csv").write_text("payee_id,name,currency,hired_on\np1,Ann,EUR,2024-01-01\n")
+    (folder / "sales.csv").write_text("source_key,sold_on,gross,payee\nk1,2025-01-01,100.50,p1\nk2,2025-02-30,1e5,p9\n")
+    imported = client_added.run("import", "payees", "payees.csv", "--client", "acme")
+    refused = client_added.run("import", "sales", "sales.csv", "--client", "acme")
+
+    assert imported.returncode == 0
+    assert b"1 new" in imported.stderr
+    assert refused.returncode == 2
+    assert refused.stderr.count(b"line 3") == 3
+    assert imported.stdout + refused.stdout == b""
+
+
+def test_settings_come_from_an_env_file(client_added: Terminal) -> None:
+    (client_added.folder / "other.env").write_text("COMMISSION_CLIENT_ID=acme\nCOMMISSION_ROLES=finance\n")
+    shown = client_added.run("doctor", "--json", "--env-file", "other.env")
+
+    assert "acme, roles: finance" in [finding["detail"] for finding in json.loads(shown.stdout)]
