@@ -25,7 +25,7 @@ from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
 
 _ROWS_SHOWN = 8
 _PAYOUTS = """
-SELECT y.name, p.period_id AS month, sum(s.gross * c.share) AS credited, p.amount AS payout, p.currency
+SELECT y.name, p.period_id AS month, round(sum(s.gross * c.share), 2) AS credited, p.amount AS payout, p.currency
 FROM payouts p
 JOIN payees y USING (payee_id)
 JOIN periods m USING (period_id)

@@ -108,8 +108,11 @@ def test_doctor_names_a_wrong_setting_with_its_fix(client_added: Terminal) -> No
 
 def test_doctor_names_an_external_database_that_is_down(client_added: Terminal) -> None:
     shown = client_added.run(
-        "doctor", "--json", COMMISSION_POSTGRES_URL="postgresql://u:hunter2@127.0.0.1:1/x", COMMISSION_MASTER_SECRET="s" * 40
-    )  # fmt: skip
+        "doctor",
+        "--json",
+        COMMISSION_POSTGRES_URL="postgresql://u:hunter2@127.0.0.1:1/x",
+        COMMISSION_MASTER_SECRET="s" * 40,
+    )
 
     assert shown.returncode == 1
     assert b"E_DATABASE_UNREACHABLE" in shown.stdout

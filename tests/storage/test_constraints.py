@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 RULE = """INSERT INTO cm.plan_rule (client_id, plan_id, version, rule_no, plan_type, category_type, range_type,
-  value_type, base_value, accumulation) VALUES ('client-a', 'plan-1', 1, 1, 'Revenue Target', 'Tiered', 'Amount', 'Percentage',
+  value_type, base_value, accumulation)
+  VALUES ('client-a', 'plan-1', 1, 1, 'Revenue Target', 'Tiered', 'Amount', 'Percentage',
   'Gross Revenue', 'calculation_period');"""
 TIER = "INSERT INTO cm.tier (client_id, plan_id, version, rule_no, band, commission) VALUES "
 
@@ -72,7 +73,8 @@ TIER = "INSERT INTO cm.tier (client_id, plan_id, version, rule_no, band, commiss
         ),
         pytest.param(
             "INSERT INTO cm.approval (client_id, subject_kind, subject_ref, subject_sha256, step, requested_by, "
-            "decided_by, decision, decided_at) VALUES ('client-a', 'plan_version', 'plan-1/1', sha256('x'), 'finance_review', "
+            "decided_by, decision, decided_at) "
+            "VALUES ('client-a', 'plan_version', 'plan-1/1', sha256('x'), 'finance_review', "
             "'local', 'local', 'approved', now())",
             id="an approval by the author",
         ),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage import Address, operations
 from commission_mcp.storage.imports import Imported, Kind, import_rows
+from commission_mcp.storage.imports.staging import Progress
 
 pytestmark = pytest.mark.anyio
 
@@ -23,22 +24,27 @@ class Desk:
         self.connection = connection
         self.folder = folder
 
-    async def imports(self, kind: Kind, text: str, **options: Any) -> Imported:
+    async def imports(
+        self, kind: Kind, text: str, *, source_system: str = "import", progress: Progress | None = None
+    ) -> Imported:
+        """Import a text."""
         path = self.folder / "rows.csv"
         path.write_text(text, encoding="utf-8")
-        return await import_rows(self.connection, CLIENT, kind, path, **options)
+        return await import_rows(self.connection, CLIENT, kind, path, source_system=source_system, progress=progress)
 
     async def refuses(self, kind: Kind, text: str) -> tuple[Problem, ...]:
+        """Import a text that is refused; answers why."""
         with pytest.raises(Refused) as caught:
             await self.imports(kind, text)
         return caught.value.problems
 
     async def rows(self, query: LiteralString) -> list[tuple[Any, ...]]:
+        """Ask the database."""
         return await (await self.connection.execute(query)).fetchall()
 
 
-class Installed:
-    """What the fixtures of the suite hand over; only the address is used here."""
+class Installed(Protocol):
+    """What the suite's fixtures hand over; only the address is used here."""
 
     address: Address
 
@@ -115,7 +121,7 @@ async def test_every_wrong_cell_is_named_at_once_and_nothing_is_written(desk: De
         SALE
         + "k1,2026-01-02,100,north,pa,client-a-p1,,,\n"
         + ",02/01/2026,1e5,nort,pa,client-a-p1,,,\n"
-        + "k3,2026-01-02,10,north,pz,nobody,,nothing,\n"
+        + "k3,2026-01-02,-10,north,pz,nobody,,nothing,\n"
         + "k4,2026-01-02,10,,,client-a-p1,client-a-p1:1,k1,\n",
     )
 
@@ -268,10 +274,14 @@ async def test_an_unknown_client_or_a_wrong_source_system_is_refused(desk: Desk,
 
 async def test_twenty_thousand_sales_are_imported_with_progress(desk: Desk) -> None:
     told: list[tuple[int, int | None]] = []
+
+    def progress(rows: int, total: int | None) -> None:
+        told.append((rows, total))
+
     lines = (f"b{i},2026-01-02,{i}.25,north,pa,client-a-p{1 + i % 6},,,\n" for i in range(20_000))
 
     done = await desk.imports(
-        Kind.SALES, SALE + "".join(lines), progress=lambda rows, total: told.append((rows, total))
+        Kind.SALES, SALE + "".join(lines), progress=progress
     )
 
     assert done.inserted == 20_000

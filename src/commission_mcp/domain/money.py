@@ -23,12 +23,14 @@ AMOUNT_DECIMALS_MAX = 6
 RATE_DECIMALS_MAX = 8
 INTEGER_DIGITS_MAX = 18
 
-# Far more digits than any product of the inputs has: amounts 18+6, rates 3+8, shares, multipliers and FX rates 8 each.
-PRECISION_DIGITS = 100
+FACTOR_MAX = Decimal(1_000_000)  # rates, multipliers and FX rates
+
+# More digits than any product of the inputs has: an amount has 18+6; each of rate, share, FX and multipliers 7+8.
+PRECISION_DIGITS = 200
 _EXACT = Context(prec=PRECISION_DIGITS, rounding=ROUND_HALF_EVEN)
-# A quotient such as 100/3 is right to 100 digits; what lies beyond this place is the noise of that division and must
+# A quotient such as 100/3 is right to 200 digits; what lies beyond this place is the noise of that division and must
 # not decide which way a half cent goes.
-_NOISE = Decimal(1).scaleb(-45)
+_NOISE = Decimal(1).scaleb(-80)
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 

@@ -118,7 +118,7 @@ BEGIN
       WHERE used.type IN (
         'internal'::regtype, 'cstring'::regtype, 'regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
         'regoper'::regtype, 'regoperator'::regtype, 'regtype'::regtype, 'regrole'::regtype, 'regnamespace'::regtype,
-        'regcollation'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'aclitem'::regtype)
+        'regcollation'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'aclitem'::regtype, 'xid'::regtype)
         AND NOT (used.type IN ('regconfig'::regtype, 'regtype'::regtype) AND p.proname = ANY (listed)))
     AND (p.proname = ANY (listed)
          OR EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid)

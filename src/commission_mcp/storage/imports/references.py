@@ -32,12 +32,12 @@ _KNOWN: Mapping[Refers, sql.SQL] = MappingProxyType(
             "SELECT user_id AS name, user_id AS key, 0 AS rank FROM cm.app_user WHERE client_id = %(client)s"
         ),
         Refers.TERRITORY: sql.SQL(
-            "SELECT territory_id AS name, territory_id AS key, 0 AS rank FROM cm.territory "
-            "WHERE client_id = %(client)s UNION ALL SELECT name, territory_id, 3 FROM cm.territory WHERE client_id = %(client)s"
+            "SELECT territory_id AS name, territory_id AS key, 0 AS rank FROM cm.territory WHERE client_id = %(client)s"
+            " UNION ALL SELECT name, territory_id, 3 FROM cm.territory WHERE client_id = %(client)s"
         ),
         Refers.PRODUCT: sql.SQL(
-            "SELECT product_id AS name, product_id AS key, 0 AS rank FROM cm.product WHERE client_id = %(client)s "
-            "UNION ALL SELECT name, product_id, 3 FROM cm.product WHERE client_id = %(client)s"
+            "SELECT product_id AS name, product_id AS key, 0 AS rank FROM cm.product WHERE client_id = %(client)s"
+            " UNION ALL SELECT name, product_id, 3 FROM cm.product WHERE client_id = %(client)s"
         ),
         Refers.SALE: sql.SQL(
             "SELECT source_key AS name, sale_id AS key, 0 AS rank FROM cm.sale "

@@ -61,7 +61,9 @@ class Reader:
         """Read all cells of a record."""
         columns = self.header.columns
         before = self._findings.total
-        cells = record.cells if len(record.cells) == len(columns) else self._fitted(record)
+        cells = self._fitted(record)
+        if cells is None:
+            return Staged(record.line, (None,) * len(columns), sound=False)
         values = tuple(
             self._value(record.line, column, cell.strip()) for column, cell in zip(columns, cells, strict=True)
         )
@@ -69,19 +71,19 @@ class Reader:
             self._check_row(record.line, values)
         return Staged(record.line, values, sound=before == self._findings.total)
 
-    def _fitted(self, record: Record) -> list[str]:
-        """The cells of a record that has more or fewer of them than the header; empty ones at the end do not count."""
-        width = len(self.header.columns)
-        written = len(record.cells)
-        while written and not record.cells[written - 1].strip():
-            written -= 1
-        if written > width or len(record.cells) < width:
+    def _fitted(self, record: Record) -> list[str] | None:
+        """The cells of a record, as many as the header has; empty ones beyond it do not count."""
+        width, cells = len(self.header.columns), record.cells
+        if len(cells) == width:
+            return cells
+        if len(cells) < width or any(cell.strip() for cell in cells[width:]):
             fault = Fault(
-                f"the row has {len(record.cells)} cells where the header has {width}",
+                f"the row has {len(cells)} cells where the header has {width}",
                 "quote cells that contain the delimiter, and write a delimiter for each empty cell",
             )
             self._note(record.line, "", fault)
-        return (record.cells + [""] * width)[:width]
+            return None
+        return cells[:width]
 
     def _value(self, line: int, column: Column, cell: str) -> Value | None:
         """Read a cell; nothing when it is empty or refused."""
