@@ -1,6 +1,7 @@
 """What isolation costs: the same questions through a client's views and, with an explicit WHERE, on the base tables.
 
-One embedded server with 1,000 clients and 1,000,000 sales; both sides are measured in turn, on one connection each. `python benchmarks/isolation_overhead.py [CLIENTS] [SALES]`.
+One embedded server with 1,000 clients and 1,000,000 sales; both sides are measured in turn, on one connection each.
+Run as `python benchmarks/isolation_overhead.py [CLIENTS SALES]`.
 """
 
 from __future__ import annotations

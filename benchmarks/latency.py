@@ -25,6 +25,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.server import MCPServer
 
 from commission_mcp.app import open_app, operator, reach
+from commission_mcp.logs import configure_logs
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.sqlguard import parse_select
@@ -150,6 +151,7 @@ def _python(arguments: list[str]) -> StdioServerParameters:
 
 async def measure(data_directory: Path) -> None:
     """Print the table."""
+    configure_logs("error")
     overrides = {"data_directory": data_directory, "client_id": "client-abc", "log_level": "error"}
     settings = load_settings(environment={}, overrides=overrides).settings
     async with open_app(settings) as app:

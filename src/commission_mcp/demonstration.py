@@ -127,8 +127,9 @@ async def _call(client: Client, tool: str, **arguments: object) -> tuple[dict[st
 
 async def _refused(client: Client, code: Code, sql: str) -> str:
     result = await client.call_tool("query", {"sql": sql})
-    problems = (result.structured_content or {}).get("problems", [])
-    _expect(bool(result.is_error) and code in [problem["code"] for problem in problems], f"{sql!r} was not refused")
+    content: dict[str, Any] = result.structured_content or {}
+    codes = [problem["code"] for problem in content.get("problems", [])]
+    _expect(result.is_error and code in codes, f"{sql!r} was not refused")
     return str(getattr(result.content[0], "text", ""))
 
 

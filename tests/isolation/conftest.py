@@ -295,6 +295,14 @@ class Guarded(Protocol):
         ...
 
 
+class ReadAs(Protocol):
+    """Opens an installation and reads as an analyst of client A, guard off."""
+
+    def __call__(self, installation: Prepared, limits: DatabaseLimits) -> AbstractAsyncContextManager[Attacker]:
+        """The attacker, with a witness of the installation."""
+        ...
+
+
 @contextmanager
 def _log_in(
     installation: Prepared, client_id: str = OWN, masking: MaskingClass = MaskingClass.MASKED, **connection: str
@@ -388,14 +396,27 @@ async def attacker(installation: Installation, witness: Witness, open_guarded: G
 
 
 @pytest.fixture
-async def attacker_in_a_hurry(
-    installation: Installation, witness: Witness, open_guarded: Guarded
-) -> AsyncGenerator[Attacker]:
+def read_as(open_guarded: Guarded) -> ReadAs:
+    """Attackers of any installation."""
+
+    @asynccontextmanager
+    async def open_it(installation: Prepared, limits: DatabaseLimits) -> AsyncGenerator[Attacker]:
+        witness = Witness(installation.superuser_url)
+        try:
+            async with open_guarded(installation, limits) as database, database.reading(_caller()) as reading:
+                attacker = Attacker(reading, witness)
+                await attacker.remember()
+                yield attacker
+        finally:
+            witness.connection.close()
+
+    return open_it
+
+
+@pytest.fixture
+async def attacker_in_a_hurry(installation: Installation, read_as: ReadAs) -> AsyncGenerator[Attacker]:
     """The same one, held to half a second and to 4 MiB."""
-    limits = DatabaseLimits(query_timeout_ms=500, result_bytes_max=4 * 2**20)
-    async with open_guarded(installation, limits) as database, database.reading(_caller()) as reading:
-        attacker = Attacker(reading, witness)
-        await attacker.remember()
+    async with read_as(installation, DatabaseLimits(query_timeout_ms=500, result_bytes_max=4 * 2**20)) as attacker:
         yield attacker
 
 

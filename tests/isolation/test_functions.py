@@ -159,7 +159,7 @@ async def test_every_function_of_a_reader_shows_nothing_foreign_and_leaves_nothi
     assert len(unanswered) < len(functions) * 0.15
 
 
-def test_a_reader_executes_no_volatile_or_privileged_function_but_clocks_and_chance(witness: Witness) -> None:
+async def test_a_reader_executes_no_volatile_or_privileged_function_but_clocks_and_chance(witness: Witness) -> None:
     volatile = witness.values(
         "SELECT DISTINCT proname::text FROM pg_proc WHERE has_function_privilege('cm_reader', oid, 'EXECUTE') "
         "AND (provolatile = 'v' OR prosecdef) AND pronamespace = 'pg_catalog'::regnamespace"
@@ -168,14 +168,14 @@ def test_a_reader_executes_no_volatile_or_privileged_function_but_clocks_and_cha
     assert set(volatile) <= VOLATILE_FUNCTIONS
 
 
-def test_a_reader_executes_nothing_that_looks_at_the_server(witness: Witness) -> None:
+async def test_a_reader_executes_nothing_that_looks_at_the_server(witness: Witness) -> None:
     names = sorted({function.name for function in _executable(witness)})
     looking = witness.values("SELECT n FROM unnest(%s::text[]) n WHERE n ~ %s", names, _NEVER)
 
     assert looking == []
 
 
-def test_a_reader_cannot_tell_how_many_transactions_others_made(witness: Witness) -> None:
+async def test_a_reader_cannot_tell_how_many_transactions_others_made(witness: Witness) -> None:
     counting = witness.values(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE has_function_privilege('cm_reader', oid, 'EXECUTE') "
         "AND proname IN ('age', 'mxid_age') AND proargtypes[0] = 'xid'::regtype"

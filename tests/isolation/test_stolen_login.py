@@ -156,7 +156,7 @@ async def test_a_transaction_that_may_write_changes_nothing(
 @pytest.mark.parametrize(
     "statement", ["SELECT * FROM commission.sales", "SELECT cm_priv.client()", "TABLE cm_priv.login"]
 )
-def test_the_reader_role_itself_is_nobodys_client(steal: Steal, witness: Witness, statement: str) -> None:
+async def test_the_reader_role_itself_is_nobodys_client(steal: Steal, witness: Witness, statement: str) -> None:
     with steal() as intruder:
         as_reader = intruder.say("SET ROLE cm_reader; SELECT count(*), min(client_id) FROM commission.sales")
         said = intruder.say(statement)
@@ -167,12 +167,12 @@ def test_the_reader_role_itself_is_nobodys_client(steal: Steal, witness: Witness
 
 
 @pytest.mark.parametrize("login", ["cm_owner", "cm_ops", "cm_internal", "cm_reader"])
-def test_the_roles_behind_the_views_cannot_log_in(steal: Steal, login: str) -> None:
+async def test_the_roles_behind_the_views_cannot_log_in(steal: Steal, login: str) -> None:
     with pytest.raises(psycopg.OperationalError), steal(user=login):
         pass
 
 
-def test_a_fast_path_call_by_number_is_refused(steal: Steal, witness: Witness) -> None:
+async def test_a_fast_path_call_by_number_is_refused(steal: Steal, witness: Witness) -> None:
     wanted = ("pg_sleep(double precision)", "lo_creat(integer)", "pg_notify(text,text)", "cm_priv.bump_version()")
     numbers = [witness.values("SELECT %s::regprocedure::oid", name)[0] for name in wanted]
     with steal() as intruder:
@@ -185,7 +185,7 @@ def test_a_fast_path_call_by_number_is_refused(steal: Steal, witness: Witness) -
     assert granted == [0]
 
 
-def test_both_classes_of_a_client_see_the_same_rows_and_other_masks(steal: Steal) -> None:
+async def test_both_classes_of_a_client_see_the_same_rows_and_other_masks(steal: Steal) -> None:
     with steal(masking=MaskingClass.CLEAR) as clear, steal() as masked:
         wide, narrow = (login.say("SELECT email, bank_account FROM commission.payees") for login in (clear, masked))
         rows = [login.say("SELECT count(*) FROM commission.sales") for login in (clear, masked)]

@@ -280,9 +280,7 @@ async def test_twenty_thousand_sales_are_imported_with_progress(desk: Desk) -> N
 
     lines = (f"b{i},2026-01-02,{i}.25,north,pa,client-a-p{1 + i % 6},,,\n" for i in range(20_000))
 
-    done = await desk.imports(
-        Kind.SALES, SALE + "".join(lines), progress=progress
-    )
+    done = await desk.imports(Kind.SALES, SALE + "".join(lines), progress=progress)
 
     assert done.inserted == 20_000
     assert told[0] == (5000, None)

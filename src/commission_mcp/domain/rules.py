@@ -293,3 +293,13 @@ class Rule:
     prorate_bands: bool = False
     rounding: Decimal | None = None
     pool: tuple[Member, ...] = ()
+
+    @property
+    def bands(self) -> Bands | None:
+        """Its bands, where it has any."""
+        return None if isinstance(self.scheme, Flat | Curve) else self.scheme.bands
+
+    @property
+    def banded(self) -> bool:
+        """Whether a range decides what it pays."""
+        return not isinstance(self.scheme, Flat)

@@ -26,6 +26,7 @@ from commission_mcp.storage.values import Codec
 
 _GATE_CONNECTIONS_MAX = 4
 _GATE_WAIT_S = 5.0
+_CLIENT_CHECK_MS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,12 @@ async def open_database(
 
 def _tenant_connections(address: Address, credentials: Credentials, limits: DatabaseLimits) -> TenantConnections:
     def conninfo(login: str) -> str:
-        timeout = f"-c statement_timeout={limits.query_timeout_ms}"
-        return address.conninfo_as(login, credentials.password(login), "commission-mcp reader", options=timeout)
+        # A request to cancel that arrives between two statements of a pipeline is lost, and a killed process sends none:
+        # so the server itself looks, while it runs a query, whether anybody still waits for the answer.
+        options = (
+            f"-c statement_timeout={limits.query_timeout_ms} -c client_connection_check_interval={_CLIENT_CHECK_MS}"
+        )
+        return address.conninfo_as(login, credentials.password(login), "commission-mcp reader", options=options)
 
     return TenantConnections(
         conninfo,

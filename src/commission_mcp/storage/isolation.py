@@ -11,7 +11,7 @@ from typing import LiteralString
 import psycopg
 
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.sqlguard import VOLATILE_FUNCTIONS
+from commission_mcp.sqlguard import ALLOWED_FUNCTIONS, VOLATILE_FUNCTIONS
 
 # Definitions of views, of functions that policies and views stand on, and of policies; recorded when they are made.
 OBJECT_DIGESTS: LiteralString = """
@@ -130,7 +130,9 @@ CHECKS: tuple[Check, ...] = (
             WHERE a.grantee IN (SELECT oid FROM reader))
           AND p.oid NOT IN ('cm_priv.client()'::regprocedure, 'cm_priv.sees(text)'::regprocedure)
           AND (p.pronamespace <> 'pg_catalog'::regnamespace OR p.prosecdef
-               OR (p.provolatile = 'v' AND p.proname <> ALL (%(volatile)s)))
+               OR (p.provolatile = 'v' AND p.proname <> ALL (%(volatile)s))
+               OR NOT (p.proname = ANY (%(listed)s) OR p.oid IN (SELECT o.oprcode FROM pg_operator o)
+                       OR p.oid IN (SELECT c.castfunc FROM pg_cast c)))
         """,
     ),
     Check(
@@ -168,7 +170,8 @@ async def find_breaches(connection: psycopg.AsyncConnection) -> tuple[Breach, ..
     """Run every check over a connection that may read the catalogs; empty when the isolation is whole."""
     breaches: list[Breach] = []
     for check in CHECKS:
-        parameters = {"volatile": sorted(VOLATILE_FUNCTIONS)} if "%(" in check.query else None
+        lists = {"volatile": sorted(VOLATILE_FUNCTIONS), "listed": sorted(ALLOWED_FUNCTIONS)}
+        parameters = lists if "%(" in check.query else None
         query: LiteralString = check.query if parameters or "%%" not in check.query else check.query.replace("%%", "%")
         rows = await (await connection.execute(query, parameters)).fetchall()
         if rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
