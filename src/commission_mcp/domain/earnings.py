@@ -94,7 +94,7 @@ def evaluate(rule: Rule, entries: Sequence[Entry], setting: Setting) -> Earning:
     parts = tuple(pricing.parts(i) for i in range(len(entries)))
     amounts = tuple(_capped(rule, sum((part.amount for part in own), ZERO), setting) for own in parts)
     once = pricing.once()
-    limited = _limited(rule, sum(amounts, ZERO) + once, setting)
+    limited = limited_by(rule, CapPer.WINDOW, sum(amounts, ZERO) + once, setting)
     return Earning(parts, amounts, once, limited, window.main.total, base_total=total)
 
 
@@ -114,14 +114,27 @@ def _capped(rule: Rule, amount: Decimal, setting: Setting) -> Decimal:
     return amount
 
 
-def _limited(rule: Rule, total: Decimal, setting: Setting) -> Decimal:
-    """What the floor and then the cap of the window change."""
+def limited_by(rule: Rule, per: CapPer, total: Decimal, setting: Setting) -> Decimal:
+    """What the floor and then the cap that hold for `per` change."""
     limited = total
-    if rule.floor is not None and rule.floor.per is not CapPer.TRANSACTION:
+    if rule.floor is not None and rule.floor.per is per:
         limited = max(limited, limit_amount(rule.floor, setting))
-    if rule.cap is not None and rule.cap.per is not CapPer.TRANSACTION:
+    if rule.cap is not None and rule.cap.per is per:
         limited = min(limited, limit_amount(rule.cap, setting))
     return limited - total
+
+
+def combine(earnings: Sequence[Earning]) -> Earning:
+    """Windows of a single transaction each, taken together."""
+    return Earning(
+        tuple(part for earning in earnings for part in earning.parts),
+        tuple(amount for earning in earnings for amount in earning.amounts),
+        sum((earning.once for earning in earnings), ZERO),
+        sum((earning.limited for earning in earnings), ZERO),
+        earnings[-1].reached,
+        "; ".join(sorted({earning.why_nothing for earning in earnings if earning.why_nothing})),
+        earnings[-1].base_total,
+    )
 
 
 class _Window:

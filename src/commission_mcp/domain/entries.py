@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from commission_mcp.domain.money import ONE, ZERO
-from commission_mcp.domain.rules import FixedBasis, RangeType, Rule, ValueType
+from commission_mcp.domain.rules import FixedBasis, NegativeBase, RangeType, Rule, ValueType
 from commission_mcp.domain.sales import Base, Sale
 from commission_mcp.errors import Code
 
@@ -114,7 +114,7 @@ def _ranges(rule: Rule) -> Iterable[RangeType]:
         yield rule.range_type
     if rule.threshold is not None:
         yield rule.threshold.measure
-    if rule.tier_override is not None:
+    if rule.tier_override is not None or rule.negative_base is not NegativeBase.FIRST_BAND:
         yield RangeType.AMOUNT
     if rule.accelerators is not None:
         yield rule.accelerators.measure

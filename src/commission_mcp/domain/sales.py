@@ -165,6 +165,7 @@ class Clawback:
         elapsed: How long the sale had lasted, in the unit of the plan's schedule, or of `term`.
         term: The term over which the commission is earned; the part not served is taken back.
         reason: For the statement.
+        day: When it is posted; None posts it in the last period that is paid.
     """
 
     earned: Decimal
@@ -173,6 +174,7 @@ class Clawback:
     elapsed: Decimal | None = None
     term: Decimal | None = None
     reason: str = "clawback"
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class Adjustment:
     amount: Decimal
     payee: str | None = None
     reason: str = "adjustment"
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

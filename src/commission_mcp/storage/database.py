@@ -103,7 +103,7 @@ async def open_database(
 
 def _tenant_connections(address: Address, credentials: Credentials, limits: DatabaseLimits) -> TenantConnections:
     def conninfo(login: str) -> str:
-        # A request to cancel that arrives between two statements of a pipeline is lost, and a killed process sends none:
+        # A request to cancel that comes between two statements of a pipeline is lost, and a killed process sends none:
         # so the server itself looks, while it runs a query, whether anybody still waits for the answer.
         options = (
             f"-c statement_timeout={limits.query_timeout_ms} -c client_connection_check_interval={_CLIENT_CHECK_MS}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from commission_mcp.app import CurrentApp, CurrentCaller
 from commission_mcp.domain.caller import Role
@@ -28,22 +28,15 @@ _CURSOR_LIFETIME_S = 3600
 _UNSEEN = frozenset({"job", "outbox", "plan_draft"})
 
 
-class Column(BaseModel):
-    """A column of the answer."""
-
-    name: str
-    type: str = Field(description="PostgreSQL type.")
+# Hosts validate answers against the published schema; what it says of items costs them time for every row.
+_Plain = Annotated[list[Any], WithJsonSchema({"type": "array"})]
 
 
 class QueryResult(BaseModel):
     """Rows as lists of values in the order of `columns`; numeric and dates are exact text."""
 
-    columns: list[Column]
-    # Item schemas below this would cost a validating host milliseconds for every thousand rows.
-    rows: Annotated[
-        list[Any],
-        Field(description="Each row is a list of values.", json_schema_extra={"items": {"type": "array"}}),
-    ]
+    columns: _Plain = Field(description="Each column as {name, type}, with its PostgreSQL type.")
+    rows: _Plain = Field(description="Each row is a list of values.")
     row_count: int = Field(description="Rows in this answer.")
     truncated: bool = Field(description="True when there are further rows.")
     next_cursor: str | None = Field(description="Pass as `cursor` with the same sql and params for the next rows.")

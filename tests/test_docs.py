@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from commission_mcp.storage.imports import Kind, describe
+
+if TYPE_CHECKING:
+    from conftest import Connect, Installation
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_columns_of_a_kind_of_file_are_documented_as_they_are(kind: Kind) -> None:
+    assert describe(kind) in (ROOT / "docs" / "importing.md").read_text("utf-8")
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_the_example_configuration_names_only_known_settings_and_commands() -> None:
+    entry = json.loads((ROOT / "claude_desktop_config.example.json").read_text("utf-8"))["mcpServers"]["commission"]
+    configuration = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+
+    assert entry["args"] == ["serve"]
+    assert [name for name in entry["env"] if f"`{name}`" not in configuration] == []
+
+
+@pytest.mark.anyio
+async def test_the_readmes_query_is_answered(connect: Connect, postgres_18: Installation) -> None:
+    example = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "sql" in text)
+    async with connect(postgres_18) as client:
+        result = await client.call_tool("query", json.loads(example.replace("client-abc", "client-a")))
+
+    assert not result.is_error
+
+
+def test_the_readmes_python_snippet_runs(postgres_18: Installation) -> None:
+    snippet = next(iter(re.findall(r"```python\n(.*?)```", README, re.DOTALL)))
+    data_directory = postgres_18.variables["COMMISSION_DATA_DIRECTORY"]
+    arguments = ["-m", "commission_mcp", "serve", "--data-directory", data_directory, "--client", "client-a"]
+    written = 'command=".venv/bin/commission-mcp", args=["serve", "--client", "client-abc"]'
+    assert written in snippet
+    here = snippet.replace(written, f"command={sys.executable!r}, args={arguments!r}")
+    ran = subprocess.run([sys.executable, "-c", here], check=False, capture_output=True, timeout=60)
+
+    assert ran.stdout == b"[[None]]\n", ran.stderr
