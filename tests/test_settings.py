@@ -145,7 +145,7 @@ def test_the_origin_of_each_value_is_told() -> None:
     assert sources["http_host"] == ".env:MCP_SERVER_HOST"
     assert sources["postgres_url"] == ".env:DB_HOST"
     assert sources["log_level"] == "command line"
-    assert sources["catalog"] == "default"
+    assert sources["subject"] == "default"
     assert set(sources) == set(Settings.model_fields)
 
 
@@ -204,9 +204,9 @@ def test_an_empty_value_is_no_value() -> None:
 
 
 def test_blanks_around_a_value_do_not_count() -> None:
-    loaded = load({"COMMISSION_CLIENT_ID": " client-abc ", "COMMISSION_CATALOG": " Visible"})
+    loaded = load({"COMMISSION_CLIENT_ID": " client-abc ", "COMMISSION_LOG_LEVEL": " Warning"})
 
-    assert (loaded.settings.client_id, loaded.settings.catalog) == ("client-abc", "visible")
+    assert (loaded.settings.client_id, loaded.settings.log_level) == ("client-abc", "warning")
 
 
 def test_the_process_environment_is_read_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -644,7 +644,6 @@ def test_an_unknown_role_is_refused_with_the_nearest() -> None:
         ("COMMISSION_CLIENT_ID", "Client ABC"),
         ("COMMISSION_SUBJECT", "a\tb"),
         ("COMMISSION_ROLES", ","),
-        ("COMMISSION_CATALOG", "open"),
         ("COMMISSION_LOG_LEVEL", "trace"),
         ("COMMISSION_QUERY_TIMEOUT_MS", "99"),
         ("COMMISSION_QUERY_TIMEOUT_MS", "600001"),
@@ -665,10 +664,10 @@ def test_a_value_out_of_bounds_is_refused_and_the_bounds_are_told(key: str, valu
 
 def test_the_fix_names_the_bounds() -> None:
     (number,) = refused({"COMMISSION_QUERY_TIMEOUT_MS": "1"})
-    (choice,) = refused({"COMMISSION_CATALOG": "open"})
+    (choice,) = refused({"COMMISSION_LOG_LEVEL": "loud"})
 
     assert "100 to 600000" in number.fix
-    assert "hidden, visible" in choice.fix
+    assert "debug, info" in choice.fix
 
 
 def test_a_default_that_no_longer_fits_is_refused_by_its_own_name() -> None:

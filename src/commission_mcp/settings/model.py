@@ -100,10 +100,6 @@ class Settings(BaseSettings):
         description="Keys and database passwords derive from it; needed with a PostgreSQL of your own. "
         f"At least {checks.MASTER_SECRET_LENGTH_MIN} characters.",
     )
-    catalog: Annotated[Literal["hidden", "visible"], BeforeValidator(checks.lowered)] = Field(
-        default="hidden",
-        description="`visible` accepts a database whose catalog could not be closed, for one client a process.",
-    )
     query_timeout_ms: int = Field(default=15_000, ge=100, le=600_000, description="A query is stopped after this long.")
     query_lock_timeout_ms: int = Field(
         default=2_000, ge=10, le=600_000, description="A query waits for a lock at most this long."

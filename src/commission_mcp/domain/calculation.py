@@ -1,0 +1,144 @@
+"""What a plan pays for given sales: pure, exact, and with every step told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger, period_of_sale
+from commission_mcp.domain.matching import Choice, Matcher
+from commission_mcp.domain.money import ONE, ZERO, exact
+from commission_mcp.domain.outcome import Outcome, Statement, Unmatched
+from commission_mcp.domain.payouts import Payouts
+from commission_mcp.domain.periods import Period, next_day, period_of
+from commission_mcp.domain.plan import Plan
+from commission_mcp.domain.rules import Rule
+from commission_mcp.domain.sales import Credit, Sale, Situation
+from commission_mcp.errors import Code
+
+ENGINE_VERSION = "1"  # of the arithmetic; results of different versions may differ
+
+LATER = "after the period that is paid"
+REFUND_WITHOUT_SALE = "the sale that it takes back earned nothing"
+
+
+def calculate(plan: Plan, sales: Sequence[Sale], situation: Situation | None = None) -> Outcome:
+    """What the plan pays for the sales.
+
+    Args:
+        plan: A parsed plan.
+        sales: All sales of the windows concerned, refunds among them.
+        situation: Quotas, balances, hire dates, the period: what is known beside the sales.
+
+    Returns:
+        Lines that sum to the total, with all that could not be paid and why. Nothing is stored.
+    """
+    with exact():
+        return _Calculation(plan, situation or Situation()).run(sales)
+
+
+class _Calculation:
+    """One calculation from sales to statements."""
+
+    def __init__(self, plan: Plan, situation: Situation) -> None:
+        self._plan = plan
+        self._situation = situation
+        self._report = Report()
+        self._matcher = Matcher(plan, situation.parents)
+        self._claims: dict[Rule, dict[tuple[str, str], Claim]] = {}
+        self._credited: list[Claim] = []
+        self._unmatched: list[Unmatched] = []
+
+    def run(self, sales: Sequence[Sale]) -> Outcome:
+        """Book all sales, settle all periods."""
+        refunds: dict[str, list[Sale]] = {}
+        for sale in sales:
+            if sale.refund_of is not None:
+                refunds.setdefault(sale.refund_of, []).append(sale)
+        for sale in sales:
+            if sale.refund_of is None:
+                self._claim(sale, refunds.get(sale.sale_id, []))
+        lines = [
+            line
+            for rule, claims in self._claims.items()
+            for line in RuleLedger(rule, self._plan, self._situation, self._report).lines(claims.values())
+        ]
+        if not sales:
+            lines += [line for rule in self._plan.rules for line in self._idle(rule).idle(*self._nobody())]
+        periods = self._periods([line.period for line in lines] + [claim.period for claim in self._credited])
+        shown = frozenset(periods)
+        paid = [line for line in lines if line.period in shown]
+        settled, statements = Payouts(self._plan, self._situation, periods, self._report).settle(paid, self._credited)
+        return self._outcome(settled, statements)
+
+    def _idle(self, rule: Rule) -> RuleLedger:
+        return RuleLedger(rule, self._plan, self._situation, self._report)
+
+    def _nobody(self) -> tuple[str, Period]:
+        return self._situation.payee, self._situation.period or ALWAYS
+
+    def _claim(self, sale: Sale, refunds: Sequence[Sale]) -> None:
+        """Let every credited payee's rules have the sale."""
+        period = self._posted(sale)
+        if self._later(period):
+            self._miss(sale, LATER, "")
+            return
+        posted = [(max(period, self._posted(refund)), refund) for refund in refunds]
+        known = tuple((when, refund) for when, refund in posted if not self._later(when))
+        for credit in sale.credits or (Credit(self._situation.payee),):
+            claim = Claim(sale, credit.payee, credit.share, period, known)
+            self._credited.append(claim)
+            self._credited += [Claim(refund, credit.payee, credit.share, when) for when, refund in known]
+            choice = self._matcher.choose(sale.labels, credit.payee, sale.date)
+            self._book(claim, choice)
+
+    def _book(self, claim: Claim, choice: Choice) -> None:
+        for rule in choice.rules:
+            own = self._claims.setdefault(rule, {})
+            if rule.pool:
+                own[claim.sale.sale_id, POOL] = Claim(claim.sale, POOL, ONE, claim.period, claim.refunds)
+            else:
+                own[claim.sale.sale_id, claim.payee] = claim
+        for component, names in choice.ambiguous:
+            listed = ", ".join(repr(name) for name in names)
+            self._report.problem(
+                Code.AMBIGUOUS,
+                f"Sale {claim.sale.sale_id!r} is claimed by several rules of equal rank ({component}): {listed}.",
+                "Give one of them a narrower scope or a lower `priority`, or give them different `component` names"
+                " when both should pay. Nothing was paid for it.",
+                f"sales[{claim.sale.position}]",
+            )
+            self._miss(claim.sale, f"several rules claim it: {listed}", claim.payee)
+        if choice.reason and self._plan.rules:
+            self._miss(claim.sale, choice.reason, claim.payee)
+
+    def _miss(self, sale: Sale, reason: str, payee: str) -> None:
+        self._unmatched.append(Unmatched(sale.sale_id, sale.value(), reason, payee))
+
+    def _posted(self, sale: Sale) -> Period:
+        return period_of_sale(sale, self._plan, self._situation)
+
+    def _later(self, period: Period) -> bool:
+        paid = self._situation.period
+        return paid is not None and period != ALWAYS and period.start > paid.end
+
+    def _periods(self, touched: Iterable[Period]) -> list[Period]:
+        """The periods that are paid, in order; without gaps where something is due in every period."""
+        found = sorted(set(touched))
+        paid = self._situation.period
+        every = self._plan.draw is not None or self._plan.base_salary is not None or self._plan.total_floor is not None
+        dated = [period for period in found if period != ALWAYS]
+        if paid is not None:
+            shown = [period for period in found if period == ALWAYS or period.end >= paid.start]
+            if every and found != [paid]:
+                return sorted({*shown, *self._through(paid.start, paid.end)})
+            return shown or [paid]
+        if every and dated:
+            return self._through(dated[0].start, dated[-1].end)
+        return found or [ALWAYS]
+
+    def _through(self, start: object, end: object) -> list[Period]:
+        raise NotImplementedError
+
+    def _outcome(self, lines: Sequence[object], statements: Sequence[Statement]) -> Outcome:
+        raise NotImplementedError

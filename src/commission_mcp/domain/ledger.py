@@ -1,0 +1,417 @@
+"""One rule over time: windows, periods, true-ups and re-runs, and the one rounding for each payee, rule and period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import TypeAlias
+
+from commission_mcp.domain.earnings import Earning, combine, evaluate, limited_by
+from commission_mcp.domain.entries import (
+    Entry,
+    Setting,
+    bases_needed,
+    figures,
+    pays_once,
+    uses_quota,
+    uses_target,
+)
+from commission_mcp.domain.explanation import number, rates_of, rule_steps
+from commission_mcp.domain.money import ONE, ZERO, allocate, minor_unit, round_money
+from commission_mcp.domain.outcome import Kind, Line
+from commission_mcp.domain.periods import Period, months_around, period_of
+from commission_mcp.domain.plan import Plan, Proration
+from commission_mcp.domain.rules import Accumulation, AppliesTo, CapPer, Curve, NegativeBase, ProRata, Rule, Tiered
+from commission_mcp.domain.sales import Sale, Situation
+from commission_mcp.errors import Code, Problem
+
+ALWAYS = Period(date.min, date.max)
+POOL = ""  # the payee that stands for all members of a pool
+_DAYS_30 = 30
+
+Key: TypeAlias = tuple[str, Period]  # payee and window
+
+
+@dataclass(slots=True)
+class Report:
+    """What a calculation says beside its lines; filled on the way."""
+
+    steps: list[str] = field(default_factory=list[str])
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+    def problem(self, code: Code, message: str, fix: str, path: str = "") -> None:
+        """Note a problem, once."""
+        problem = Problem(code, message, fix, path)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sale that a rule pays to a payee.
+
+    Attributes:
+        period: The calculation period that it is posted in.
+        refunds: What takes it back, each with the period that it is posted in.
+    """
+
+    sale: Sale
+    payee: str
+    share: Decimal
+    period: Period
+    refunds: tuple[tuple[Period, Sale], ...] = ()
+
+
+@dataclass(slots=True)
+class _Cell:
+    """A window of a payee, and what has been booked for it so far."""
+
+    claims: list[Claim] = field(default_factory=list[Claim])
+    paid: Decimal = ZERO
+    entries: Decimal = ZERO
+    once: Decimal = ZERO
+    limited: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A cell as it is known in a period."""
+
+    key: Key
+    claims: Sequence[Claim]
+    entries: Sequence[Entry]
+    earning: Earning
+    limited: Decimal
+    setting: Setting
+
+    @property
+    def total(self) -> Decimal:
+        """What the cell earns, exactly."""
+        return self.earning.total + self.limited
+
+
+class RuleLedger:
+    """Books the claims of one rule, period after period."""
+
+    def __init__(self, rule: Rule, plan: Plan, situation: Situation, report: Report) -> None:
+        self._rule = rule
+        self._plan = plan
+        self._situation = situation
+        self._report = report
+        self._unit = rule.rounding or minor_unit(plan.currency)
+        self._needed = bases_needed(rule)
+        self._cells: dict[Key, _Cell] = {}
+        self._carried: dict[Key, Decimal] = {}
+
+    def lines(self, claims: Iterable[Claim]) -> list[Line]:
+        """All lines of the rule; what an earlier period has paid is not paid again."""
+        postings: dict[Period, set[Key]] = {}
+        for claim in sorted(claims, key=_order):
+            key = (claim.payee, self._window(claim))
+            self._cells.setdefault(key, _Cell()).claims.append(claim)
+            for period in (claim.period, *(posted for posted, _ in claim.refunds)):
+                postings.setdefault(period, set()).add(key)
+        lines: list[Line] = []
+        for period in sorted(postings):
+            states = [self._state(key, period) for key in sorted(postings[period])]
+            lines += self._book(period, [state for state in states if state is not None])
+        return lines
+
+    def idle(self, payee: str, period: Period) -> list[Line]:
+        """The lines of a payee without a sale: a stated attainment or a guarantee can pay all the same."""
+        state = self._state((payee, period), period)
+        return [] if state is None or not state.total else self._book(period, [state])
+
+    def _window(self, claim: Claim) -> Period:
+        day, accumulation = claim.sale.date, self._rule.accumulation
+        if accumulation is Accumulation.PLAN:
+            return Period(self._plan.valid_from or date.min, self._plan.valid_to or date.max)
+        months = {Accumulation.QUARTER: 3, Accumulation.YEAR: 12}.get(accumulation)
+        return claim.period if day is None or months is None else months_around(day, months)
+
+    def _state(self, key: Key, period: Period) -> _State | None:
+        """A cell with what is known at the end of a period; None when a fact is missing."""
+        cell = self._cells.setdefault(key, _Cell())
+        setting = self._setting(key)
+        claims = [claim for claim in cell.claims if claim.period <= period]
+        entries = [self._entry(claim, period) for claim in claims]
+        if setting is None or any(isinstance(entry, Code) for entry in entries):
+            return None
+        kept = [(claim, entry) for claim, entry in zip(claims, entries, strict=True) if isinstance(entry, Entry)]
+        earning = self._earn(key, [entry for _, entry in kept], setting)
+        limited = ZERO
+        if not self._longer(key, period) and not earning.why_nothing:
+            limited = limited_by(self._rule, CapPer.PERIOD, earning.total, setting)
+        return _State(key, [c for c, _ in kept], [e for _, e in kept], earning, limited, setting)
+
+    def _entry(self, claim: Claim, period: Period) -> Entry | Code | None:
+        """A claim with the refunds known by then; None when nothing of the sale is left."""
+        sale = _net(claim.sale, [refund for posted, refund in claim.refunds if posted <= period])
+        if sale is None:
+            return None
+        found = figures(sale, claim.share, self._needed)
+        level = None if self._rule.range_type.level is None else sale.level(self._rule.range_type.level)
+        missing = found if isinstance(found, Code) else level if isinstance(level, Code) else None
+        if isinstance(found, Code) or isinstance(level, Code):
+            self._missing(missing or Code.NO_BASE, sale)
+            return missing
+        weight = -ONE if min(found.values(), default=ZERO) < ZERO or sale.value() < ZERO else ONE
+        return Entry(sale, claim.payee, claim.share, found, level, weight)
+
+    def _missing(self, code: Code, sale: Sale) -> None:
+        fact = {Code.NO_COST: "cost", Code.NO_QUANTITY: "quantity"}.get(code, str(self._rule.base).lower())
+        self._report.problem(
+            code,
+            f"Sale {sale.sale_id!r} has no {fact}, which {self._rule.name!r} needs; a missing figure is never read as 0.",
+            f"Give its {fact}; nothing is paid by this rule for this payee and period until then.",
+            f"sales[{sale.position}]",
+        )
+
+    def _earn(self, key: Key, entries: Sequence[Entry], setting: Setting) -> Earning:
+        """What the entries earn: together, or each alone where every transaction is its own window."""
+        payee, window = key
+        alone = self._rule.accumulation is Accumulation.TRANSACTION and entries
+        carried = self._carry_into(payee, window)
+        earnings: list[Earning] = []
+        for group in [[entry] for entry in entries] if alone else [entries]:
+            earnings.append(evaluate(self._rule, group, replace(setting, carried=carried)))
+            carried = self._carry(earnings[-1].base_total)
+        self._carried[key] = carried
+        return combine(earnings)
+
+    def _carry_into(self, payee: str, window: Period) -> Decimal:
+        earlier = [known for known in self._carried if known[0] == payee and known[1] < window] if self._carries else []
+        return self._carried[max(earlier)] if earlier else ZERO
+
+    def _carry(self, base_total: Decimal) -> Decimal:
+        return min(ZERO, base_total) if self._carries else ZERO
+
+    @property
+    def _carries(self) -> bool:
+        return self._rule.negative_base is NegativeBase.CARRY
+
+    def _setting(self, key: Key) -> Setting | None:
+        """The figures of a cell; None, with a problem noted, when the rule lacks one."""
+        payee, window = key
+        situation, rule = self._situation, self._rule
+        asked = None if window == ALWAYS else window
+        share = active_share(self._plan, situation, window)
+        quota, target = situation.quotas.of(payee, asked), situation.targets.of(payee, asked)
+        attainment = None if _divides_by_quota(rule) else situation.attainments.of(payee, asked)
+        if uses_quota(rule) and attainment is None and (quota is None or quota * share <= ZERO):
+            return self._lacks(Code.NO_QUOTA, payee, window, "quota")
+        if uses_target(rule) and target is None:
+            return self._lacks(Code.NO_TARGET, payee, window, "target incentive")
+        first = min((known for known in self._cells if known[0] == payee), default=key)
+        before = situation.bases_before.of(payee, asked) if key == first else None
+        return Setting(
+            None if quota is None else quota * share,
+            None if target is None else target * share,
+            before or ZERO,
+            attainment,
+            share,
+            parents=situation.parents,
+        )
+
+    def _lacks(self, code: Code, payee: str, window: Period, fact: str) -> None:
+        where = "" if window == ALWAYS else f" for {window.name}"
+        self._report.problem(
+            code,
+            f"{self._rule.name!r} needs a {fact} above 0 for {payee!r}{where}; a missing one is never read as 0 %.",
+            f"State it in `context.{'quota' if code is Code.NO_QUOTA else 'target_incentive'}`; until then this rule"
+            " pays this payee nothing and the result is incomplete.",
+            f"context.{'quota' if code is Code.NO_QUOTA else 'target_incentive'}",
+        )
+
+    def _longer(self, key: Key, period: Period) -> bool:
+        """Whether a window is longer than the calculation period."""
+        return key[1] != ALWAYS and (key[1].start < period.start or key[1].end > period.end) and not self._rerun(
+            key, period
+        )
+
+    def _rerun(self, key: Key, period: Period) -> bool:
+        """Whether a cell had ended before the period: it is calculated again for a refund."""
+        return key[1].end < period.start
+
+    def _book(self, period: Period, states: Sequence[_State]) -> list[Line]:
+        rounded = self._rounded(states)
+        return [line for state in states for line in self._book_cell(period, state, rounded[state.key])]
+
+    def _rounded(self, states: Sequence[_State]) -> dict[Key, Decimal]:
+        """Round each payee's total; those who only share the very same sales between them are rounded together.
+
+        Thirds of 5.00 are 1.67 + 1.67 + 1.66, and never three times 1.67.
+        """
+        teams: dict[tuple[object, ...], list[_State]] = {}
+        for state in states:
+            teams.setdefault(_team(state), []).append(state)
+        rounded: dict[Key, Decimal] = {}
+        for team in teams.values():
+            exact = [state.total for state in team]
+            shared = len(team) > 1 and _is_split(team)
+            payees = [state.key[0] for state in team]
+            together = allocate(round_money(sum(exact, ZERO), self._unit), exact, payees, self._unit) if shared else []
+            for index, state in enumerate(team):
+                rounded[state.key] = together[index] if shared else round_money(state.total, self._unit)
+        return rounded
+
+    def _book_cell(self, period: Period, state: _State, rounded: Decimal) -> list[Line]:
+        """The lines of one cell in one period; they sum to what is due now."""
+        cell = self._cells[state.key]
+        drafts = self._drafts(period, state, cell)
+        amount = rounded - cell.paid
+        shares = allocate(amount, [line.exact for line in drafts], _tie_keys(drafts), self._unit)
+        lines = [replace(line, amount=share) for line, share in zip(drafts, shares, strict=True)]
+        self._explain(period, state, rounded, cell.paid)
+        cell.paid = rounded
+        cell.entries, cell.once, cell.limited = _sums(state)
+        if self._longer(state.key, period):
+            lines += self._period_limit(period, state, amount)
+        return [member for line in lines for member in self._members(line)]
+
+    def _drafts(self, period: Period, state: _State, cell: _Cell) -> list[Line]:
+        """The lines of one cell, not yet rounded."""
+        entries, once, limited = _sums(state)
+        if self._rerun(state.key, period):
+            change = entries + once + limited - cell.entries - cell.once - cell.limited
+            return [self._line(period, state, Kind.RERUN, change)]
+        lines: list[Line] = []
+        earlier = -cell.entries
+        for index, claim in enumerate(state.claims):
+            exact = state.earning.amounts[index]
+            if claim.period == period and not pays_once(self._rule):
+                parts = state.earning.parts[index]
+                base = sum((part.base for part in parts), ZERO)
+                lines.append(self._sale_line(claim, state, exact, base if parts else None, rates_of(self._rule, parts)))
+            else:
+                earlier += exact
+        changes = ((Kind.PERIOD, once - cell.once), (Kind.TRUE_UP, earlier))
+        limit = limited - cell.limited
+        changes += ((Kind.FLOOR if limit > ZERO else Kind.CAP, limit),)
+        lines += [self._line(period, state, kind, change) for kind, change in changes if change]
+        return lines or [self._line(period, state, Kind.PERIOD, ZERO)]
+
+    def _period_limit(self, period: Period, state: _State, amount: Decimal) -> list[Line]:
+        """Floor and cap for each period, where the window is longer; what they cut off is not caught up."""
+        change = limited_by(self._rule, CapPer.PERIOD, amount, state.setting)
+        if not change or state.earning.why_nothing:
+            return []
+        line = self._line(period, state, Kind.FLOOR if change > ZERO else Kind.CAP, change)
+        return [replace(line, amount=round_money(change, self._unit))]
+
+    def _sale_line(self, claim: Claim, state: _State, exact: Decimal, base: Decimal | None, rates: str) -> Line:
+        line = self._line(claim.period, state, Kind.SALE, exact)
+        return replace(line, sale_id=claim.sale.sale_id, base=base, rates=rates)
+
+    def _line(self, period: Period, state: _State, kind: Kind, exact: Decimal) -> Line:
+        return Line(state.key[0], period, kind, ZERO, exact, self._rule.name, stage=self._rule.stage)
+
+    def _members(self, line: Line) -> list[Line]:
+        """A pool's line, shared out among its members by weight; any other line is as it is."""
+        pool = self._rule.pool
+        if not pool:
+            return [line]
+        weights = sum((member.weight for member in pool), ZERO)
+        exact = [line.amount * member.weight / weights for member in pool]
+        shares = allocate(line.amount, exact, [member.payee for member in pool], self._unit)
+        return [
+            replace(line, payee=member.payee, exact=exact[i], amount=shares[i], base=None, rates="pool")
+            for i, member in enumerate(pool)
+        ]
+
+    def _explain(self, period: Period, state: _State, rounded: Decimal, paid: Decimal) -> None:
+        currency, name = self._plan.currency, self._rule.name
+        where = ", ".join(part for part in (state.key[0] or "pool", period_text(period), name) if part)
+        steps = rule_steps(self._rule, where, [state.earning], state.setting, currency)
+        limits = state.earning.limited + state.limited
+        if limits:
+            steps.append(f"{where}: {'floor adds' if limits > ZERO else 'cap takes'} {number(abs(limits))}")
+        steps.append(f"{where}: {number(state.total)} rounded to {number(rounded)} {currency}")
+        if paid:
+            why = f"re-run of {period_text(state.key[1])}" if self._rerun(state.key, period) else "earned to date"
+            steps.append(
+                f"{where}: {why} {number(rounded)} - {number(paid)} already earned = {number(rounded - paid)}"
+            )
+        self._report.steps += steps
+
+
+def active_share(plan: Plan, situation: Situation, window: Period) -> Decimal:
+    """The active part of a window, for amounts per period: as stated, or by the plan's proration; 0 to 1."""
+    if situation.active_share is not None:
+        return situation.active_share
+    if plan.proration is Proration.NONE or window == ALWAYS:
+        return ONE
+    starts = [day for day in (plan.valid_from, situation.active_from) if day is not None]
+    ends = [day for day in (plan.valid_to, situation.active_to) if day is not None]
+    start, end = max(starts, default=None), min(ends, default=None)
+    if plan.proration is Proration.ACTUAL:
+        return window.active_share(start, end)
+    months = max(1, round(window.days / Decimal(_DAYS_30)))
+    return min(ONE, Decimal(window.overlap_days(start, end)) / (_DAYS_30 * months))
+
+
+def period_of_sale(sale: Sale, plan: Plan, situation: Situation) -> Period:
+    """The calculation period that a sale is posted in; undated ones belong to the single period of the calculation."""
+    return (situation.period or ALWAYS) if sale.date is None else period_of(sale.date, plan.schedule)
+
+
+def period_text(period: Period) -> str:
+    """The name of a period; nothing for the single period of an undated calculation."""
+    return "" if period == ALWAYS else period.name
+
+
+def _order(claim: Claim) -> tuple[date, str, str]:
+    return (claim.sale.date or date.min, claim.sale.sale_id, claim.payee)
+
+
+def _tie_keys(lines: Sequence[Line]) -> list[str]:
+    return [line.sale_id or f"\uffff{line.kind}" for line in lines]
+
+
+def _sums(state: _State) -> tuple[Decimal, Decimal, Decimal]:
+    return sum(state.earning.amounts, ZERO), state.earning.once, state.earning.limited + state.limited
+
+
+def _team(state: _State) -> tuple[object, ...]:
+    """What those who share the very same sales have in common; somebody with a sale of his own is alone."""
+    payee, window = state.key
+    if not state.entries or any(entry.share >= ONE for entry in state.entries):
+        return (window, payee)
+    return (window, None, *(entry.sale.sale_id for entry in state.entries))
+
+
+def _is_split(team: Sequence[_State]) -> bool:
+    """Whether the credits are parts of the sales, not full credits beside each other."""
+    shares: dict[str, Decimal] = {}
+    for entry in (entry for state in team for entry in state.entries):
+        shares[entry.sale.sale_id] = shares.get(entry.sale.sale_id, ZERO) + entry.share
+    # Shares such as 1/3 are right to 200 digits; their sum may miss 1 in the last one.
+    return all(round_money(share, Decimal("1e-20")) <= ONE for share in shares.values())
+
+
+def _divides_by_quota(rule: Rule) -> bool:
+    """Whether the rule needs the quota itself: a stated attainment does not tell where inside a sale a band ends."""
+    scheme = rule.scheme
+    parted = isinstance(scheme, Tiered | ProRata) or (isinstance(scheme, Curve) and scheme.marginal)
+    accelerators = rule.accelerators
+    accelerated = accelerators is not None and not accelerators.before and accelerators.applies_to is not AppliesTo.WHOLE
+    return (parted and not pays_once(rule)) or accelerated
+
+
+def _net(sale: Sale, refunds: Sequence[Sale]) -> Sale | None:
+    """A sale less its refunds; None when nothing is left of it."""
+    if not refunds:
+        return sale
+    fields = ("amount", "gross", "net", "cost", "margin", "bookings", "cash", "quantity")
+    sums: dict[str, Decimal] = {}
+    for name in fields:
+        stated = [getattr(part, name) for part in (sale, *refunds)]
+        known: list[Decimal] = [figure for figure in stated if isinstance(figure, Decimal)]
+        if known:
+            sums[name] = sum(known, ZERO)
+    money = [value for name, value in sums.items() if name != "quantity"]
+    if not any(money) and (money or not any(sums.values())):
+        return None
+    return replace(sale, **sums)  # pyright: ignore[reportArgumentType] - the names are those of Decimal fields
