@@ -319,8 +319,8 @@ def _names(witness: Witness) -> Names:
         "GROUP BY 1 ORDER BY 1"
     ).fetchall()
     functions = witness.connection.execute(
-        "SELECT proname::text, ARRAY(SELECT format_type(t, NULL) FROM unnest(string_to_array(proargtypes::text, ' ')::oid[]) "
-        "t), "
+        "SELECT proname::text, ARRAY(SELECT format_type(t, NULL) "
+        "FROM unnest(string_to_array(proargtypes::text, ' ')::oid[]) t), "
         "has_function_privilege('cm_reader', oid, 'EXECUTE') "
         "FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace ORDER BY oid"
     ).fetchall()
@@ -372,7 +372,7 @@ class Log:
         self._start = self._end()
 
     def records(self) -> list[str]:
-        """What was written since, but for what an idle server writes, and the upkeep of pages that any look at them does."""
+        """What was written since, but for what an idle server writes and the upkeep of pages by whoever reads them."""
         self._connection.execute("CHECKPOINT")  # a record that is there in any case
         rows = self._connection.execute(
             "SELECT resource_manager || ' ' || record_type || ' ' || coalesce(description, '') "

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from datetime import date
 
 from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger, period_of_sale
 from commission_mcp.domain.matching import Choice, Matcher
 from commission_mcp.domain.money import ONE, ZERO, exact
-from commission_mcp.domain.outcome import Outcome, Statement, Unmatched
+from commission_mcp.domain.outcome import Line, Outcome, Statement, Unmatched
 from commission_mcp.domain.payouts import Payouts
 from commission_mcp.domain.periods import Period, next_day, period_of
 from commission_mcp.domain.plan import Plan
@@ -45,7 +45,7 @@ class _Calculation:
         self._situation = situation
         self._report = Report()
         self._matcher = Matcher(plan, situation.parents)
-        self._claims: dict[Rule, dict[tuple[str, str], Claim]] = {}
+        self._claims: dict[int, dict[tuple[str, str], Claim]] = {}  # by the rule's place in the matcher
         self._credited: list[Claim] = []
         self._unmatched: list[Unmatched] = []
 
@@ -60,8 +60,8 @@ class _Calculation:
                 self._claim(sale, refunds.get(sale.sale_id, []))
         lines = [
             line
-            for rule, claims in self._claims.items()
-            for line in RuleLedger(rule, self._plan, self._situation, self._report).lines(claims.values())
+            for place, claims in sorted(self._claims.items())
+            for line in RuleLedger(self._matcher.rules[place], self._plan, self._situation, self._report).lines(claims.values())
         ]
         if not sales:
             lines += [line for rule in self._plan.rules for line in self._idle(rule).idle(*self._nobody())]
@@ -93,9 +93,9 @@ class _Calculation:
             self._book(claim, choice)
 
     def _book(self, claim: Claim, choice: Choice) -> None:
-        for rule in choice.rules:
-            own = self._claims.setdefault(rule, {})
-            if rule.pool:
+        for place in choice.rules:
+            own = self._claims.setdefault(place, {})
+            if self._matcher.rules[place].pool:
                 own[claim.sale.sale_id, POOL] = Claim(claim.sale, POOL, ONE, claim.period, claim.refunds)
             else:
                 own[claim.sale.sale_id, claim.payee] = claim
@@ -137,8 +137,26 @@ class _Calculation:
             return self._through(dated[0].start, dated[-1].end)
         return found or [ALWAYS]
 
-    def _through(self, start: object, end: object) -> list[Period]:
-        raise NotImplementedError
+    def _through(self, start: date, end: date) -> list[Period]:
+        """Every calculation period from one day to another."""
+        periods: list[Period] = []
+        day: date | None = start
+        while day is not None and day <= end:
+            periods.append(period_of(day, self._plan.schedule))
+            day = next_day(periods[-1].end)
+        return periods
 
-    def _outcome(self, lines: Sequence[object], statements: Sequence[Statement]) -> Outcome:
-        raise NotImplementedError
+    def _outcome(self, lines: Sequence[Line], statements: Sequence[Statement]) -> Outcome:
+        only = self._situation.only_payee
+        mine = tuple(line for line in lines if only in {None, line.payee})
+        problems = tuple(self._report.problems)
+        return Outcome(
+            total=sum((line.amount for line in mine), ZERO),
+            currency=self._plan.currency,
+            lines=mine,
+            steps=tuple(self._report.steps),
+            problems=problems,
+            unmatched=tuple(self._unmatched),
+            statements=tuple(statement for statement in statements if only in {None, statement.payee}),
+            complete=not any(problem.code.startswith("E_") for problem in problems),
+        )

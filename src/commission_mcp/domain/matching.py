@@ -11,6 +11,7 @@ from commission_mcp.domain.bands import Bands
 from commission_mcp.domain.plan import Assignment, Plan
 from commission_mcp.domain.rules import Rule, Scope, Slab, Tiered
 
+_Rank: TypeAlias = tuple[tuple[int, ...], int, tuple[int, int]]
 Parents: TypeAlias = Mapping[str, Mapping[str, str]]
 
 NO_ASSIGNMENT = "no assignment matches"
@@ -23,13 +24,15 @@ class Candidate:
     """A rule, as one assignment has it.
 
     Attributes:
-        rule: With the assignment's own bands, where it has some.
+        place: Which of the matcher's rules: the plan's rule, or that rule with the assignment's own bands.
+        component: The rule's.
         scope: What both ask for.
         priorities: Of the assignment and of the rule; the lower goes first.
         spans: The days on which it holds, None being open.
     """
 
-    rule: Rule
+    place: int
+    component: str
     scope: Scope
     priorities: tuple[int, int]
     spans: tuple[tuple[date | None, date | None], ...]
@@ -44,12 +47,12 @@ class Choice:
     """What pays a sale.
 
     Attributes:
-        rules: One for each component that matches.
+        rules: The places of the rules, one for each component that matches.
         ambiguous: Components for which several rules have an equal claim, with their names.
         reason: Why nothing matches, where nothing does.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[int, ...]
     ambiguous: tuple[tuple[str, tuple[str, ...]], ...] = ()
     reason: str = ""
 
@@ -60,12 +63,16 @@ class Matcher:
     def __init__(self, plan: Plan, parents: Parents) -> None:
         self._plan = plan
         self._parents = parents
-        self._candidates = _candidates(plan)
-        self._dated = any(span != (None, None) for candidate in self._candidates for span in candidate.spans)
+        self.rules: list[Rule] = []
+        self._candidates = self._all_candidates()
+        self._dated = any(span != (None, None) for found in self._candidates for span in found.spans)
         self._known: dict[tuple[object, ...], Choice] = {}
 
     def choose(self, labels: Mapping[str, str], payee: str, day: date | None) -> Choice:
         """The rules that pay a sale with these labels to this payee."""
+        low, high = self._plan.valid_from, self._plan.valid_to
+        if day is not None and ((low is not None and day < low) or (high is not None and day > high)):
+            return Choice((), reason=NOT_IN_FORCE)
         key = (payee, tuple(labels.items()), day if self._dated else None)
         choice = self._known.get(key)
         if choice is None:
@@ -73,42 +80,43 @@ class Matcher:
         return choice
 
     def _choose(self, labels: Mapping[str, str], payee: str, day: date | None) -> Choice:
-        low, high = self._plan.valid_from, self._plan.valid_to
-        if day is not None and ((low is not None and day < low) or (high is not None and day > high)):
-            return Choice((), reason=NOT_IN_FORCE)
-        claims: dict[str, list[tuple[tuple[object, ...], Rule]]] = {}
+        claims: dict[str, list[tuple[_Rank, int]]] = {}
         for candidate in self._candidates:
             steps = candidate.scope.distance(labels, payee, self._parents)
             if steps is not None and candidate.holds_on(day):
-                claim = (tuple(-n for n in candidate.scope.weight), steps, candidate.priorities)
-                claims.setdefault(candidate.rule.component, []).append((claim, candidate.rule))
+                rank = (tuple(-n for n in candidate.scope.weight), steps, candidate.priorities)
+                claims.setdefault(candidate.component, []).append((rank, candidate.place))
         return self._decide(claims)
 
-    def _decide(self, claims: Mapping[str, Sequence[tuple[tuple[object, ...], Rule]]]) -> Choice:
+    def _decide(self, claims: Mapping[str, Sequence[tuple[_Rank, int]]]) -> Choice:
         if not claims:
             return Choice((), reason=NO_ASSIGNMENT if self._plan.assignments else NO_RULE)
-        rules: list[Rule] = []
+        rules: list[int] = []
         ambiguous: list[tuple[str, tuple[str, ...]]] = []
         for component, found in claims.items():
-            best = min(claim for claim, _ in found)
-            winners = [rule for claim, rule in found if claim == best]
-            if all(winner == winners[0] for winner in winners):
-                rules.append(winners[0])
+            best = min(rank for rank, _ in found)
+            winners = {place for rank, place in found if rank == best}
+            if len(winners) == 1:
+                rules += winners
             else:
-                ambiguous.append((component, tuple(sorted(rule.name for rule in winners))))
+                ambiguous.append((component, tuple(sorted(self.rules[place].name for place in winners))))
         return Choice(tuple(rules), tuple(ambiguous))
 
+    def _all_candidates(self) -> list[Candidate]:
+        assignments = self._plan.assignments or (Assignment(Scope()),)
+        return [self._candidate(rule, assignment) for rule in self._plan.rules for assignment in assignments]
 
-def _candidates(plan: Plan) -> list[Candidate]:
-    everything = Assignment(Scope())
-    return [_candidate(rule, assignment) for rule in plan.rules for assignment in plan.assignments or (everything,)]
-
-
-def _candidate(rule: Rule, assignment: Assignment) -> Candidate:
-    spans = ((rule.valid_from, rule.valid_to), (assignment.valid_from, assignment.valid_to))
-    own = rule if assignment.bands is None else _with_bands(rule, assignment.bands)
-    scope = Scope((*rule.scope.wanted, *assignment.scope.wanted))
-    return Candidate(own, scope, (assignment.priority, rule.priority), spans)
+    def _candidate(self, rule: Rule, assignment: Assignment) -> Candidate:
+        own = rule if assignment.bands is None else _with_bands(rule, assignment.bands)
+        if own not in self.rules:
+            self.rules.append(own)
+        return Candidate(
+            self.rules.index(own),
+            rule.component,
+            Scope((*rule.scope.wanted, *assignment.scope.wanted)),
+            (assignment.priority, rule.priority),
+            ((rule.valid_from, rule.valid_to), (assignment.valid_from, assignment.valid_to)),
+        )
 
 
 def _with_bands(rule: Rule, bands: Bands) -> Rule:

@@ -42,8 +42,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
             "WHERE s.sold_on >= $1::date AND s.sold_on < $2::date GROUP BY t.name ORDER BY gross DESC"
         ),
         (
-            "SELECT r.sale_id, r.reverses_sale_id, r.sold_on, r.gross FROM sales r WHERE r.reverses_sale_id IS NOT NULL "
-            "ORDER BY r.sold_on DESC LIMIT 20"
+            "SELECT sale_id, reverses_sale_id, sold_on, gross FROM sales WHERE reverses_sale_id IS NOT NULL "
+            "ORDER BY sold_on DESC LIMIT 20"
         ),
     ),
     "credits": (

@@ -67,18 +67,31 @@ class Gate:
 
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(
-                    "SELECT * FROM cm_priv.admit(%s, %s, %s)", [caller.client_id, caller.issuer, caller.subject]
-                )
-                row = await cursor.fetchone()
-        except (PoolTimeout, psycopg.OperationalError):
-            raise Refused(
-                Problem(Code.DATABASE_UNREACHABLE, "The database does not answer.", "Try again in a moment.")
-            ) from None
+            return await self._ask_once(caller)
+        except PoolTimeout:
+            raise _unreachable() from None
+        except psycopg.OperationalError:
+            pass
+        try:
+            # Connections that lay idle through a restart of the server are dead: drop them all, then ask again.
+            await self._pool.check()
+            return await self._ask_once(caller)
+        except psycopg.OperationalError:
+            raise _unreachable() from None
+
+    async def _ask_once(self, caller: Caller) -> tuple[Any, ...]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT * FROM cm_priv.admit(%s, %s, %s)", [caller.client_id, caller.issuer, caller.subject]
+            )
+            row = await cursor.fetchone()
         if row is None:
             raise _unknown_client(caller)
         return row
+
+
+def _unreachable() -> Refused:
+    return Refused(Problem(Code.DATABASE_UNREACHABLE, "The database does not answer.", "Try again in a moment."))
 
 
 def _unknown_client(caller: Caller) -> Refused:

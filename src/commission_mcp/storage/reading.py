@@ -116,7 +116,8 @@ class Reading:
             return results
 
     async def _run_again(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
-        # An idle connection may have died with a restart of the server; a read can be sent twice without harm.
+        # Idle connections may have died with a restart of the server; a read can be sent twice without harm.
+        await self._connections.close_idle(self.admission.login)
         try:
             return await self._run(statements)
         except psycopg.OperationalError:

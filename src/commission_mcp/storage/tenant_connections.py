@@ -43,12 +43,17 @@ class TenantConnections:
             with anyio.CancelScope(shield=True):
                 await self._give_back(login, connection)
 
+    async def close_idle(self, login: str | None = None) -> None:
+        """Close the idle connections of a login, or all of them."""
+        for connection, owner in list(self._idle.items()):
+            if login in (None, owner):
+                del self._idle[connection]
+                await connection.close()
+
     async def close(self) -> None:
         """Close what is idle; what is lent is closed when it comes back."""
         self._connections_max = 0
-        for connection in list(self._idle):
-            del self._idle[connection]
-            await connection.close()
+        await self.close_idle()
 
     async def _take(self, login: str) -> psycopg.AsyncConnection:
         with anyio.move_on_after(self._wait_s):
