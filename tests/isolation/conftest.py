@@ -115,7 +115,7 @@ class Witness:
         )
         hashed = [(table, "t::text") for table in own] + [(table, of_catalogs) for table in catalogs]
         queries = [
-            f"SELECT '{table}', md5(coalesce(string_agg(md5({row}), '' ORDER BY md5({row})), '')) FROM {table} t"
+            f"SELECT '{table}', concat(count(*), ' ', sum(hashtextextended({row}, 0))) FROM {table} t"
             for table, row in hashed
         ]
         queries.append("SELECT 'sequences', string_agg(concat(sequencename, last_value), ' ') FROM pg_sequences")

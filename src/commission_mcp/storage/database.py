@@ -17,7 +17,7 @@ from commission_mcp.storage.catalog import Catalog, read_catalog
 from commission_mcp.storage.credentials import GATE, Credentials
 from commission_mcp.storage.gate import Admission, Gate, Pool
 from commission_mcp.storage.isolation import refuse_breaches
-from commission_mcp.storage.prepare import check_version, unreachable
+from commission_mcp.storage.prepare import check_version, require_prepared, unreachable
 from commission_mcp.storage.reading import Reading, ReadLimits
 from commission_mcp.storage.replicas import ReadNodes, Replica, ReplicaAddresses
 from commission_mcp.storage.sealing import Sealer
@@ -120,7 +120,6 @@ def _tenant_connections(address: Address, credentials: Credentials, limits: Data
 
 async def _checked_catalog(address: Address, credentials: Credentials) -> Catalog:
     async with gate_connection(address, credentials) as connection:
-        check_version(connection.info.server_version)
         await refuse_breaches(connection)
         return await read_catalog(connection)
 
@@ -130,7 +129,7 @@ async def gate_connection(address: Address, credentials: Credentials) -> AsyncGe
     """One connection as `cm_gate`, for looking at the catalogs.
 
     Raises:
-        Refused: with `E_DATABASE_UNREACHABLE` or `E_DATABASE_NOT_PREPARED`.
+        Refused: with `E_DATABASE_UNREACHABLE`, `E_DATABASE_NOT_PREPARED` or `E_DATABASE_VERSION`.
     """
     try:
         connection = await psycopg.AsyncConnection.connect(_gate_conninfo(address, credentials), autocommit=True)
@@ -146,6 +145,8 @@ async def gate_connection(address: Address, credentials: Credentials) -> AsyncGe
             ) from None
         raise unreachable(address) from None
     async with connection:
+        check_version(connection.info.server_version)
+        await require_prepared(connection, credentials)
         yield connection
 
 

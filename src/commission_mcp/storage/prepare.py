@@ -29,7 +29,8 @@ def prepare_script() -> str:
     """The SQL that a superuser runs once in a dedicated database, and again after an upgrade."""
     text = files("commission_mcp.storage").joinpath("prepare.sql").read_text("utf-8")
     for name, values in (("allowed_functions", ALLOWED_FUNCTIONS), ("volatile_functions", VOLATILE_FUNCTIONS)):
-        listed = ", ".join(sql.Literal(value).as_string() for value in sorted(values))
+        # Names of PostgreSQL's own functions: letters, digits and underscores.
+        listed = ", ".join(f"'{value}'" for value in sorted(values))
         text = text.replace("{{" + name + "}}", f"ARRAY[{listed}]::text[]")
     return text
 
@@ -110,6 +111,23 @@ async def prepare(connection: psycopg.AsyncConnection, credentials: Credentials)
         return True
     finally:
         await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+async def require_prepared(connection: psycopg.AsyncConnection, credentials: Credentials) -> None:
+    """Refuse a database that is not in this program's state; any login that may serve can ask.
+
+    Raises:
+        Refused: with `E_DATABASE_NOT_PREPARED`.
+    """
+    if not await _is_current(connection, _fingerprint(credentials)):
+        raise Refused(
+            Problem(
+                Code.DATABASE_NOT_PREPARED,
+                "The database is not prepared, or was prepared by another version of this program.",
+                "Run `commission-mcp setup` with a superuser's URL and the same COMMISSION_MASTER_SECRET.",
+                "COMMISSION_POSTGRES_URL",
+            )
+        )
 
 
 def check_version(server_version: int) -> None:
