@@ -79,11 +79,55 @@ class Code(StrEnum):
     IMPORT_REFERENCE = "E_IMPORT_REFERENCE"  # a key that names nothing
     IMPORT_CONFLICT = "E_IMPORT_CONFLICT"  # one key, several different rows
 
+    # Plans and calculation
+    JSON = "E_JSON"  # not JSON, too deep, or a field named twice
+    FIELD_UNKNOWN = "E_FIELD_UNKNOWN"  # no such field here
+    FIELD_MISSING = "E_FIELD_MISSING"
+    FIELD_FORBIDDEN = "E_FIELD_FORBIDDEN"  # has no meaning beside the others
+    FIELD_TYPE = "E_FIELD_TYPE"  # not of the JSON type that the field has
+    UNKNOWN = "E_UNKNOWN"  # a value that is not among the allowed or known ones
+    NUMBER = "E_NUMBER"  # not a plain decimal number, or outside its range
+    NEGATIVE = "E_NEGATIVE"
+    DATE = "E_DATE"
+    LIMIT = "E_LIMIT"  # more entries than may be sent at a time
+    DUPLICATE = "E_DUPLICATE"  # named twice
+    CURRENCY = "E_CURRENCY"
+    SCHEDULE_MISMATCH = "E_SCHEDULE_MISMATCH"  # payments are no whole multiple of calculations
+    BASE_VALUE = "E_BASE_VALUE"  # a base that the plan type does not count
+    TIER_COUNT = "E_TIER_COUNT"  # no tiers, or several where one is allowed
+    TIER_START = "E_TIER_START"  # the first tier does not begin at 0
+    TIER_OPEN = "E_TIER_OPEN"  # only the last tier is open, and it must be
+    TIER_EMPTY = "E_TIER_EMPTY"  # a tier that ends where or before it begins
+    TIER_OVERLAP = "E_TIER_OVERLAP"
+    TIER_GAP = "E_TIER_GAP"
+    TIER_MIXED = "E_TIER_MIXED"  # two notations in one table
+    ASSIGN_CONFLICT = "E_ASSIGN_CONFLICT"  # two assignments of equal rank for the same sales
+    AMBIGUOUS = "E_AMBIGUOUS"  # rules of equal rank claim a sale
+    NO_QUOTA = "E_NO_QUOTA"  # a quota above 0 is needed
+    NO_TARGET = "E_NO_TARGET"  # a target incentive is needed
+    NO_BASE = "E_NO_BASE"  # a sale lacks the figure that counts
+    NO_COST = "E_NO_COST"  # a margin without a cost
+    NO_QUANTITY = "E_NO_QUANTITY"
+    FX = "E_FX"  # a foreign currency without a rate
+    REFUND = "E_REFUND"  # a refund without its sale, or of the wrong sign
+
     # Warnings
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"
     SETTING_IGNORED = "W_SETTING_IGNORED"  # understood, and without effect here
     SETTING_LOOKALIKE = "W_SETTING_LOOKALIKE"  # ignored, but nearly the name of a setting
+    NORMALISED = "W_NORMALISED"  # tiers written inclusively, and how they were read
+    TIER_ORDER = "W_TIER_ORDER"  # tiers were sorted
+    SLAB_CLIFF_DOWN = "W_SLAB_CLIFF_DOWN"  # selling more pays less
+    LOOKS_LIKE_FRACTION = "W_LOOKS_LIKE_FRACTION"  # 0.05: five percent, or a twentieth of one?
+    RATE_ABOVE_100 = "W_RATE_ABOVE_100"
+    MULTIPLIER = "W_MULTIPLIER"  # 0 or above 10
+    PARTIAL_PERIOD = "W_PARTIAL_PERIOD"  # validity is not aligned to calculation periods
+    NAME_DATES = "W_NAME_DATES"  # the name says another quarter than the dates
+    APPROVAL_IGNORED = "W_APPROVAL_IGNORED"  # an outcome of an approval that the caller stated
+    CREDIT_TOTAL = "W_CREDIT_TOTAL"  # credits of a sale do not add up to 100 %
+    SEVERAL_PERIODS = "W_SEVERAL_PERIODS"  # sales of several periods under a schedule that was not stated
+    UNMATCHED = "W_UNMATCHED"  # sales that earned nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -377,8 +377,8 @@ class Log:
         rows = self._connection.execute(
             "SELECT resource_manager || ' ' || record_type || ' ' || coalesce(description, '') "
             "FROM pg_get_wal_records_info(%s, pg_current_wal_flush_lsn()) "
-            "WHERE (resource_manager, record_type) NOT IN (('Standby', 'RUNNING_XACTS'), "
-            "('XLOG', 'CHECKPOINT_ONLINE'), ('XLOG', 'CHECKPOINT_REDO'), ('XLOG', 'FPI_FOR_HINT')) AND record_type !~ '^PRUNE'",
+            "WHERE record_type NOT IN ('RUNNING_XACTS', 'CHECKPOINT_ONLINE', 'CHECKPOINT_REDO', 'FPI_FOR_HINT') "
+            "AND record_type !~ '^PRUNE'",
             [self._start],
         ).fetchall()
         return [str(row[0]) for row in rows]

@@ -33,7 +33,7 @@ TOO_MUCH = {
     "a recursion without an end": "WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT count(*) FROM r",
     "a text that is too large": "SELECT repeat('x', 100000000)",
     "many rows that are too large": "SELECT repeat('x', 10000) FROM generate_series(1, 100000)",
-    "nested texts": "SELECT repeat(repeat(repeat('x', 1000), 1000), 1000)",
+    "nested texts": "SELECT repeat(repeat(repeat('x', 100), 1000), 1000)",
     "temporary files": "SELECT i, repeat('x', 1000) FROM generate_series(1, 10000000) i ORDER BY 2, 1 DESC",
     "a deep expression": "SELECT " + "abs(" * 20_000 + "1" + ")" * 20_000,
     "a deep chain": "SELECT " + "1 + " * 50_000 + "1",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from commission_mcp.domain.explanation import number
 from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger, period_of_sale
 from commission_mcp.domain.matching import Choice, Matcher
-from commission_mcp.domain.money import ONE, ZERO, exact
+from commission_mcp.domain.money import ONE, ZERO, exact, minor_unit, round_money
 from commission_mcp.domain.outcome import Line, Outcome, Statement, Unmatched
 from commission_mcp.domain.payouts import Payouts
 from commission_mcp.domain.periods import Period, next_day, period_of
@@ -61,7 +62,9 @@ class _Calculation:
         lines = [
             line
             for place, claims in sorted(self._claims.items())
-            for line in RuleLedger(self._matcher.rules[place], self._plan, self._situation, self._report).lines(claims.values())
+            for line in RuleLedger(self._matcher.rules[place], self._plan, self._situation, self._report).lines(
+                claims.values()
+            )
         ]
         if not sales:
             lines += [line for rule in self._plan.rules for line in self._idle(rule).idle(*self._nobody())]
@@ -115,6 +118,15 @@ class _Calculation:
     def _miss(self, sale: Sale, reason: str, payee: str) -> None:
         self._unmatched.append(Unmatched(sale.sale_id, sale.value(), reason, payee))
 
+    def _warn_unmatched(self) -> None:
+        if self._unmatched:
+            missed = {miss.sale_id: miss.amount for miss in self._unmatched}
+            self._report.problem(
+                Code.UNMATCHED,
+                f"{len(missed)} sales of {number(sum(missed.values(), ZERO))} in all earned nothing for somebody.",
+                "See `unmatched` for each and why.",
+            )
+
     def _posted(self, sale: Sale) -> Period:
         return period_of_sale(sale, self._plan, self._situation)
 
@@ -149,9 +161,10 @@ class _Calculation:
     def _outcome(self, lines: Sequence[Line], statements: Sequence[Statement]) -> Outcome:
         only = self._situation.only_payee
         mine = tuple(line for line in lines if only in {None, line.payee})
+        self._warn_unmatched()
         problems = tuple(self._report.problems)
         return Outcome(
-            total=sum((line.amount for line in mine), ZERO),
+            total=round_money(sum((line.amount for line in mine), ZERO), minor_unit(self._plan.currency)),
             currency=self._plan.currency,
             lines=mine,
             steps=tuple(self._report.steps),

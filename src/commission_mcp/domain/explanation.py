@@ -47,9 +47,7 @@ def rates_of(rule: Rule, parts: Iterable[Part]) -> str:
     )
 
 
-def rule_steps(
-    rule: Rule, where: str, earnings: Sequence[Earning], setting: Setting, currency: str
-) -> list[str]:
+def rule_steps(rule: Rule, where: str, earnings: Sequence[Earning], setting: Setting, currency: str) -> list[str]:
     """How a rule came to what it earns in a cell; equal prices are summed first."""
     reasons = sorted({earning.why_nothing for earning in earnings if earning.why_nothing})
     steps = [f"{where}: {reason}, so nothing is paid." for reason in reasons]

@@ -227,8 +227,10 @@ class RuleLedger:
 
     def _longer(self, key: Key, period: Period) -> bool:
         """Whether a window is longer than the calculation period."""
-        return key[1] != ALWAYS and (key[1].start < period.start or key[1].end > period.end) and not self._rerun(
-            key, period
+        return (
+            key[1] != ALWAYS
+            and (key[1].start < period.start or key[1].end > period.end)
+            and not self._rerun(key, period)
         )
 
     def _rerun(self, key: Key, period: Period) -> bool:
@@ -331,9 +333,7 @@ class RuleLedger:
         steps.append(f"{where}: {number(state.total)} rounded to {number(rounded)} {currency}")
         if paid:
             why = f"re-run of {period_text(state.key[1])}" if self._rerun(state.key, period) else "earned to date"
-            steps.append(
-                f"{where}: {why} {number(rounded)} - {number(paid)} already earned = {number(rounded - paid)}"
-            )
+            steps.append(f"{where}: {why} {number(rounded)} - {number(paid)} already earned = {number(rounded - paid)}")
         self._report.steps += steps
 
 
@@ -396,7 +396,9 @@ def _divides_by_quota(rule: Rule) -> bool:
     scheme = rule.scheme
     parted = isinstance(scheme, Tiered | ProRata) or (isinstance(scheme, Curve) and scheme.marginal)
     accelerators = rule.accelerators
-    accelerated = accelerators is not None and not accelerators.before and accelerators.applies_to is not AppliesTo.WHOLE
+    accelerated = (
+        accelerators is not None and not accelerators.before and accelerators.applies_to is not AppliesTo.WHOLE
+    )
     return (parted and not pays_once(rule)) or accelerated
 
 

@@ -39,7 +39,9 @@ class Candidate:
 
     def holds_on(self, day: date | None) -> bool:
         """Whether it is in force; an undated sale counts as inside."""
-        return day is None or all((low is None or low <= day) and (high is None or day <= high) for low, high in self.spans)
+        return day is None or all(
+            (low is None or low <= day) and (high is None or day <= high) for low, high in self.spans
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ class Payouts:
         settled: list[Line] = []
         statements: list[Statement] = []
         for period, earned in by_period.items():
-            earned += self._overrides(period, earned, credited)
+            every = earned + self._overrides(period, earned, credited)
             for payee in payees:
-                own = self._payee_lines(period, payee, [line for line in earned if line.payee == payee])
+                own = self._payee_lines(period, payee, [line for line in every if line.payee == payee])
                 statement, extra = self._statement(period, payee, own, balances[payee], carried[payee])
                 balances[payee], carried[payee] = statement.draw_balance, statement.carried
                 if own or extra:
@@ -129,7 +129,7 @@ class Payouts:
                 if isinstance(value, Code):
                     self._report.problem(
                         value,
-                        f"Sale {claim.sale.sale_id!r} lacks {str(override.base).lower()}, which {override.name!r} needs.",
+                        f"{override.name!r} needs the {str(override.base).lower()} of sale {claim.sale.sale_id!r}.",
                         "Give the figure; the sale does not count until then.",
                         f"sales[{claim.sale.position}]",
                     )
@@ -151,10 +151,8 @@ class Payouts:
 
     def _posted(self, period: Period, payee: str) -> list[Line]:
         """Clawbacks and adjustments of a period."""
-        lines: list[Line] = []
-        for clawback in self._situation.clawbacks:
-            if self._is_posted(clawback, period, payee):
-                lines.append(self._clawback(period, payee, clawback))
+        clawbacks = [found for found in self._situation.clawbacks if self._is_posted(found, period, payee)]
+        lines = [self._clawback(period, payee, clawback) for clawback in clawbacks]
         for adjustment in self._situation.adjustments:
             if self._is_posted(adjustment, period, payee):
                 amount = round_money(adjustment.amount, self._unit)

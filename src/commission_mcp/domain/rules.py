@@ -100,9 +100,7 @@ class Scope:
 
     wanted: tuple[tuple[str, frozenset[str]], ...] = ()
 
-    def distance(
-        self, labels: Mapping[str, str], payee: str, parents: Mapping[str, Mapping[str, str]]
-    ) -> int | None:
+    def distance(self, labels: Mapping[str, str], payee: str, parents: Mapping[str, Mapping[str, str]]) -> int | None:
         """How far up the hierarchies the match is: 0 for the very values, None for no match."""
         steps = 0
         for dimension, values in self.wanted:

@@ -146,7 +146,9 @@ class Facts:
         for mine in ([f for f in self.stated if f.payee == payee], [f for f in self.stated if f.payee is None]):
             dated = [f for f in mine if f.period is not None]
             same = [f.amount for f in dated if f.period == period]
-            inside = [f.amount for f in dated if period and f.period and f.period.start in period and f.period.end in period]
+            inside = [
+                f.amount for f in dated if period and f.period and f.period.start in period and f.period.end in period
+            ]
             always = [f.amount for f in mine if f.period is None]
             for found in (same, inside, always[:1]):
                 if found:

@@ -137,7 +137,7 @@ class Reader:
                 Code.NUMBER,
                 name,
                 f"This number {number}." if number.startswith(("has", "is")) else f"{number}.",
-                "Write plain digits with a point for decimals, best as a string, such as \"1234.50\": no exponent, no"
+                'Write plain digits with a point for decimals, best as a string, such as "1234.50": no exponent, no'
                 f" thousands separators, at most {decimals_max} decimals.",
             )
             return None

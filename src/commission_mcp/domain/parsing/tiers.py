@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from commission_mcp.domain.bands import Bands, Boundary
 from commission_mcp.domain.explanation import number
@@ -143,7 +144,7 @@ def _steps(reader: Reader, tiers: Sequence[_Tier], notation: Notation) -> list[D
     unit = _unit(tiers)
     inclusive = {ONE, unit, notation.minor_unit}
     steps: list[Decimal] = []
-    for before, tier in zip(tiers, tiers[1:], strict=False):
+    for before, tier in pairwise(tiers):
         if before.end is None:
             continue
         step = tier.start - before.end
@@ -196,7 +197,7 @@ def _bands(
     inclusive = any(steps)
     derived = Boundary.UPPER_INCLUSIVE if inclusive else Boundary.LOWER_INCLUSIVE
     at_start = inclusive and boundary is Boundary.LOWER_INCLUSIVE
-    floors = [tier.start if at_start or before.end is None else before.end for before, tier in zip(tiers, tiers[1:], strict=False)]
+    floors = [tier.start if at_start or before.end is None else before.end for before, tier in pairwise(tiers)]
     values = [tier.value for tier in tiers]
     first = tiers[0].start
     if notation.lead_in is not None and first > ZERO:
