@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 
 from commission_mcp.domain.money import ZERO
 
@@ -36,7 +37,7 @@ class Bands:
     def __post_init__(self) -> None:
         """Refuse what is no table of bands; parsing never builds such a one."""
         edges = (*self.floors, *(() if self.ceiling is None else (self.ceiling,)))
-        ascending = all(low < high for low, high in zip(edges, edges[1:], strict=False))
+        ascending = all(low < high for low, high in pairwise(edges))
         if not self.floors or self.floors[0] != ZERO or not ascending or len(self.floors) != len(self.values):
             raise ValueError("bands begin at 0, ascend, and have one value each")
 

@@ -164,7 +164,7 @@ class RuleLedger:
         fact = {Code.NO_COST: "cost", Code.NO_QUANTITY: "quantity"}.get(code, str(self._rule.base).lower())
         self._report.problem(
             code,
-            f"Sale {sale.sale_id!r} has no {fact}, which {self._rule.name!r} needs; a missing figure is never read as 0.",
+            f"Sale {sale.sale_id!r} has no {fact}, which {self._rule.name!r} needs; what is missing is not 0.",
             f"Give its {fact}; nothing is paid by this rule for this payee and period until then.",
             f"sales[{sale.position}]",
         )

@@ -88,7 +88,7 @@ _FAMILIES: dict[str, str] = {
     """,
     "geometry": """
         area bound_box box center circle diagonal diameter height isclosed ishorizontal isopen isparallel isperp
-        isvertical line lseg npoints path pclose point polygon popen radius slope width
+        isvertical line lseg npoints point radius slope width
     """,
     "enumerations": "enum_first enum_last enum_range",
     "about a value": "num_nonnulls num_nulls pg_collation_for pg_column_size pg_size_bytes pg_size_pretty pg_typeof",

@@ -44,6 +44,7 @@ def _checked(numbered: Numbered, findings: Findings, relations: Relations, param
     statement, select = _only_select(numbered, findings)
     walk = Walk(numbered.text, findings, relations)
     walk.query(select, Scope())
+    walk.pairwise.report(findings)
     numbers = walk.names.parameters
     highest = max(numbers, default=0)
     if parameter_count is not None:

@@ -8,13 +8,16 @@ _SCALARS = """
     date time timetz timestamp timestamptz interval
     json jsonb jsonpath xml tsvector tsquery
     inet cidr macaddr macaddr8
-    point line lseg box path polygon circle
+    point line lseg box circle
     int4range int8range numrange tsrange tstzrange daterange
     int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange
 """
 
 ALLOWED_TYPES: frozenset[str] = frozenset(_SCALARS.split())
-"""Types of pg_catalog whose input functions look at nothing but their text; arrays of them are allowed too."""
+"""Types of pg_catalog whose input functions look at nothing but their text; arrays of them are allowed too.
+
+Not path and polygon: comparing two of them takes time by the product of their points, and nothing can stop it.
+"""
 
 PADDED_TYPES: frozenset[str] = frozenset({"bpchar", "bit"})
 """Types that fill up a value to the declared length."""

@@ -16,6 +16,7 @@ from commission_mcp.sqlguard.grammar import FIELDS, SOURCE_KINDS
 from commission_mcp.sqlguard.lexing import find_in_code
 from commission_mcp.sqlguard.names import Names
 from commission_mcp.sqlguard.output_names import names_itself, output_name
+from commission_mcp.sqlguard.pairwise import Pairwise
 from commission_mcp.sqlguard.relations import Relations
 from commission_mcp.sqlguard.rows import Rows
 from commission_mcp.sqlguard.scope import COLUMNS_MAX, Column, Columns, Scope, renamed
@@ -36,6 +37,7 @@ class Walk:
 
     def __init__(self, text: str, findings: Findings, relations: Relations) -> None:
         self.names = Names(findings)
+        self.pairwise = Pairwise()
         self._text = text
         self._findings = findings
         self._rows = Rows(self.query)
@@ -187,6 +189,7 @@ class Walk:
                 self._findings.add(Code.SQL_FORM, message, "Write the query without it.", node.get("location"))
             elif kind:
                 self.names.check(kind, node)
+                self.pairwise.note(kind, node)
                 if kind == "A_Indirection":
                     self._columns.selection(node, scope)
                 pending += self._children(kind, node, _NONE_HANDLED)

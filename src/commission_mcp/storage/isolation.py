@@ -11,7 +11,7 @@ from typing import LiteralString
 import psycopg
 
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.sqlguard import ALLOWED_FUNCTIONS, VOLATILE_FUNCTIONS
+from commission_mcp.storage.reader_functions import reader_functions
 
 # Definitions of views, of functions that policies and views stand on, and of policies; recorded when they are made.
 OBJECT_DIGESTS: LiteralString = """
@@ -43,7 +43,7 @@ class Check:
 
     name: str
     breach: str
-    query: LiteralString
+    query: str
 
 
 CHECKS: tuple[Check, ...] = (
@@ -129,28 +129,27 @@ CHECKS: tuple[Check, ...] = (
             SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
             WHERE a.grantee IN (SELECT oid FROM reader))
           AND p.oid NOT IN ('cm_priv.client()'::regprocedure, 'cm_priv.sees(text)'::regprocedure)
-          AND (p.pronamespace <> 'pg_catalog'::regnamespace OR p.prosecdef
-               OR (p.provolatile = 'v' AND p.proname <> ALL (%(volatile)s))
-               OR NOT (p.proname = ANY (%(listed)s) OR p.oid IN (SELECT o.oprcode FROM pg_operator o)
-                       OR p.oid IN (SELECT c.castfunc FROM pg_cast c)))
-        """,
+          AND NOT (
+        """
+        + reader_functions()
+        + ")",
     ),
     Check(
         "schemas",
         "a reader may create objects, or look into a schema that is not for readers",
         _READERS
         + """
-        SELECT format('schema %%s', n.nspname)
+        SELECT format('schema %s', n.nspname)
         FROM pg_namespace n CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
         WHERE a.grantee IN (SELECT oid FROM reader)
           AND NOT (a.privilege_type = 'USAGE' AND n.nspname IN ('pg_catalog', 'information_schema', 'commission'))
           AND n.nspname !~ '^pg_(toast|temp)'
         UNION ALL
-        SELECT format('database right %%s', a.privilege_type)
+        SELECT format('database right %s', a.privilege_type)
         FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
         WHERE d.datname = current_database() AND a.grantee IN (SELECT oid FROM reader) AND a.privilege_type <> 'CONNECT'
         UNION ALL
-        SELECT format('language %%s', l.lanname)
+        SELECT format('language %s', l.lanname)
         FROM pg_language l CROSS JOIN LATERAL aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
         WHERE a.grantee IN (SELECT oid FROM reader) AND l.lanname NOT IN ('internal', 'c')
         """,
@@ -170,10 +169,7 @@ async def find_breaches(connection: psycopg.AsyncConnection) -> tuple[Breach, ..
     """Run every check over a connection that may read the catalogs; empty when the isolation is whole."""
     breaches: list[Breach] = []
     for check in CHECKS:
-        lists = {"volatile": sorted(VOLATILE_FUNCTIONS), "listed": sorted(ALLOWED_FUNCTIONS)}
-        parameters = lists if "%(" in check.query else None
-        query: LiteralString = check.query if parameters or "%%" not in check.query else check.query.replace("%%", "%")
-        rows = await (await connection.execute(query, parameters)).fetchall()
+        rows = await (await connection.execute(check.query.encode())).fetchall()
         if rows:
             breaches.append(Breach(check, tuple(sorted(str(row[0]) for row in rows))))
     return tuple(breaches)

@@ -12,11 +12,11 @@ import psycopg
 from psycopg import sql
 
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.sqlguard import ALLOWED_FUNCTIONS, VOLATILE_FUNCTIONS
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.credentials import GATE, OPERATIONS, WRITER, Credentials
 from commission_mcp.storage.isolation import OBJECT_DIGESTS
 from commission_mcp.storage.migrations import Migration, all_migrations
+from commission_mcp.storage.reader_functions import reader_functions
 
 Administration: TypeAlias = psycopg.AsyncConnection
 
@@ -28,11 +28,7 @@ _MINIMUM_VERSIONS = {15: 150018, 16: 160014, 17: 170010, 18: 180004}
 def prepare_script() -> str:
     """The SQL that a superuser runs once in a dedicated database, and again after an upgrade."""
     text = files("commission_mcp.storage").joinpath("prepare.sql").read_text("utf-8")
-    for name, values in (("allowed_functions", ALLOWED_FUNCTIONS), ("volatile_functions", VOLATILE_FUNCTIONS)):
-        # Names of PostgreSQL's own functions: letters, digits and underscores.
-        listed = ", ".join(f"'{value}'" for value in sorted(values))
-        text = text.replace("{{" + name + "}}", f"ARRAY[{listed}]::text[]")
-    return text
+    return text.replace("{{reader_functions}}", reader_functions())
 
 
 @asynccontextmanager

@@ -92,12 +92,9 @@ END $$;
 GRANT USAGE ON SCHEMA cm_extensions TO cm_owner, cm_writer, cm_ops;
 GRANT cm_internal TO cm_owner, cm_ops, cm_gate, cm_writer;
 
--- Readers may call: the listed functions, and what implements operators and casts, unless it is volatile without being
--- listed, or touches types that name objects of the database.
+-- Readers may call the functions of the list, see storage/reader_functions.py.
 DO $$
 DECLARE
-  listed CONSTANT text[] := {{allowed_functions}};
-  volatile_listed CONSTANT text[] := {{volatile_functions}};
   signatures text;
 BEGIN
   -- From scratch, so that a function taken off the list is taken from readers.
@@ -108,20 +105,6 @@ BEGIN
   IF signatures IS NOT NULL THEN
     EXECUTE format('REVOKE ALL ON ROUTINE %s FROM cm_reader', signatures);
   END IF;
-  SELECT string_agg(p.oid::regprocedure::text, ', ') INTO signatures
-  FROM pg_proc p
-  WHERE p.pronamespace = 'pg_catalog'::regnamespace
-    AND (p.provolatile <> 'v' OR p.proname = ANY (volatile_listed))
-    AND p.prorettype NOT IN ('internal'::regtype, 'trigger'::regtype, 'event_trigger'::regtype)
-    AND NOT EXISTS (
-      SELECT FROM unnest(string_to_array(p.proargtypes::text, ' ')::oid[] || p.prorettype) used (type)
-      WHERE used.type IN (
-        'internal'::regtype, 'cstring'::regtype, 'regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
-        'regoper'::regtype, 'regoperator'::regtype, 'regtype'::regtype, 'regrole'::regtype, 'regnamespace'::regtype,
-        'regcollation'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'aclitem'::regtype, 'xid'::regtype)
-        AND NOT (used.type IN ('regconfig'::regtype, 'regtype'::regtype) AND p.proname = ANY (listed)))
-    AND (p.proname = ANY (listed)
-         OR EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid)
-         OR EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = p.oid));
+  SELECT string_agg(p.oid::regprocedure::text, ', ') INTO signatures FROM pg_proc p WHERE {{reader_functions}};
   EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO cm_reader', signatures);
 END $$;

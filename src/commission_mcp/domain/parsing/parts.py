@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import cast
 
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO
 from commission_mcp.domain.parsing.reader import Collected, Reader
@@ -51,19 +50,12 @@ def dimension(name: str) -> str:
 
 def read_scope(reader: Reader) -> Scope:
     """The dimensions that an object names, each with one value or a list of values."""
-    wanted: list[tuple[str, frozenset[str]]] = []
-    for name in (*DIMENSIONS, "BusinessPartner", "business_partner", "Territory", "Product", "Plant", "Group"):
-        if values := reader.texts(name):
-            wanted.append((dimension(name), frozenset(values)))
-    for name, value in reader.mapping("attributes").items():
-        values = cast("list[object]", value) if isinstance(value, list) else [value]
-        texts = frozenset(item.strip() for item in values if isinstance(item, str) and item.strip())
-        if texts and len(texts) == len(values):
-            wanted.append((f"attributes.{name}", texts))
-        else:
-            reader.refuse(
-                Code.FIELD_TYPE, f"attributes.{name}"[:80], "This is no text.", "Send a text or a list of texts."
-            )
+    names = (*DIMENSIONS, "BusinessPartner", "business_partner", "Territory", "Product", "Plant", "Group")
+    read = [(dimension(name), frozenset(reader.texts(name))) for name in names]
+    wanted = [(name, values) for name, values in read if values]
+    if (attributes := reader.one("attributes")) is not None:
+        free = [(f"attributes.{name}", frozenset(attributes.texts(name))) for name in attributes.names()]
+        wanted += [(name, values) for name, values in free if values]
     return Scope(tuple(wanted))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from commission_mcp.domain.bands import Bands, Boundary
 from commission_mcp.domain.explanation import number
@@ -293,7 +294,7 @@ def _stepped(reader: Reader, kind: _Kind, bands: Bands) -> Scheme:
                 reader.warn(
                     Code.SLAB_CLIFF_DOWN,
                     "tiers",
-                    f"Selling more pays less: {number(below)} at {number(cut)}, {number(above)} at {number(cut + ONE)}.",
+                    f"More pays less: {number(below)} at {number(cut)}, {number(above)} at {number(cut + ONE)}.",
                     "Use Tiered when each rate is meant for its own part only.",
                 )
     return Slab(bands)
@@ -358,10 +359,11 @@ def _flat_tier(reader: Reader) -> Decimal | None:
     bands = read_bands(reader, "tiers", Notation(), None)
     if bands is None:
         return None
-    if len(bands.values) > 1:
+    value, *others = bands.values
+    if others:
         reader.refuse(Code.TIER_COUNT, "tiers", "A Flat rule has one tier.", "Use Slab or Tiered for several.")
         return None
-    return bands.values[0]
+    return value
 
 
 def _read_curve(reader: Reader, kind: _Kind) -> Curve | None:
@@ -384,7 +386,7 @@ def _read_curve(reader: Reader, kind: _Kind) -> Curve | None:
     extrapolate = reader.flag("extrapolate")
     if len(xs) < len(rows) or not xs:
         return None
-    if any(low >= high for low, high in zip(xs, xs[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(xs)):
         reader.refuse(Code.TIER_OVERLAP, "points", "The points do not ascend.", "Sort them by `at`, each once.")
         return None
     _warn_values(reader, kind, values, "points")

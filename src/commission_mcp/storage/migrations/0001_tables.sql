@@ -1,7 +1,8 @@
 -- The commission schema. Every client-owned table has client_id first in its key and composite foreign keys, so that a
 -- row of one client cannot point at a row of another even where row security does not apply.
 -- Money, quantities and rates are plain numeric (never float) and keep the scale they were written with; six decimals
--- are more than any ISO 4217 currency has. Ranges of dates are half-open, [from, to).
+-- are more than any ISO 4217 currency has. Ranges of dates are half-open, [from, to). No number is drawn from a sequence
+-- that clients share: its gaps would tell one client what the others do.
 
 -- Shared by all clients --------------------------------------------------------------------------------------------
 
@@ -288,7 +289,7 @@ CREATE TRIGGER bands_on_delete AFTER DELETE ON cm.tier REFERENCING OLD TABLE AS 
 
 CREATE TABLE cm.assignment (
   client_id text NOT NULL,
-  assignment_id bigint GENERATED ALWAYS AS IDENTITY,
+  assignment_id uuid NOT NULL DEFAULT gen_random_uuid(),
   plan_id text NOT NULL,
   version int NOT NULL,
   payee_id text,
@@ -485,7 +486,7 @@ CREATE TRIGGER immutable BEFORE UPDATE ON cm.plan_version FOR EACH ROW EXECUTE F
 
 CREATE TABLE cm.approval (
   client_id text NOT NULL,
-  approval_id bigint GENERATED ALWAYS AS IDENTITY,
+  approval_id uuid NOT NULL DEFAULT gen_random_uuid(),
   subject_kind text NOT NULL CHECK (subject_kind IN ('plan_version', 'payout', 'adjustment')),
   subject_ref text NOT NULL,
   subject_sha256 bytea NOT NULL CHECK (length(subject_sha256) = 32),
@@ -506,7 +507,7 @@ CREATE TABLE cm.approval (
 
 CREATE TABLE cm.dispute (
   client_id text NOT NULL,
-  dispute_id bigint GENERATED ALWAYS AS IDENTITY,
+  dispute_id uuid NOT NULL DEFAULT gen_random_uuid(),
   payee_id text NOT NULL,
   run_id uuid NOT NULL,
   line_no int NOT NULL,
