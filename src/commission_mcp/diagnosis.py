@@ -21,6 +21,7 @@ from commission_mcp.storage import (
     DatabaseLimits,
     ReplicaAddresses,
     as_problem,
+    databases_beside,
     find_breaches,
     gate_connection,
     open_database,
@@ -77,10 +78,12 @@ async def _servers(loaded: Loaded) -> Findings:
     async with reach(loaded.settings) as reached:
         checks = (("postgresql", _postgresql), ("client", _client), ("redis", _redis), ("stdio", _stdio))
         for name, check in checks:
+            sound = True
             async for finding in _refusals_as_findings(name, check(loaded, reached)):
+                sound = sound and finding.ok
                 yield finding
-                if not finding.ok and name == "postgresql":
-                    return
+            if not sound and name == "postgresql":
+                return
 
 
 async def _refusals_as_findings(check: str, findings: Findings) -> Findings:
@@ -105,10 +108,14 @@ async def _postgresql(loaded: Loaded, reached: Reached) -> Findings:
         kind = "external" if loaded.settings.postgres_url else "embedded"
         yield Finding.good("postgresql", f"{kind}, version {number // 10000}.{number % 10000}")
         breaches = await find_breaches(connection)
+        beside = await databases_beside(connection)
     for breach in breaches:
         yield Finding.bad(f"isolation: {breach.check.name}", as_problem(breach))
     if not breaches:
         yield Finding.good("isolation", "roles, rights, policies, views and functions are as installed")
+    if beside:
+        note = "; ".join(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in beside)
+        yield Finding.good("other databases", f"every login of the cluster may connect to {', '.join(beside)}", note)
 
 
 async def _client(loaded: Loaded, reached: Reached) -> Findings:

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp.client import Client
+
+from commission_mcp.app import open_administration
+from commission_mcp.server import build_server
+from commission_mcp.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,29 @@ class Terminal:
         return subprocess.run(
             command, input=stdin, capture_output=True, env=variables, cwd=self.folder, timeout=120, check=False
         )
+
+    def administer(self, statements: str) -> None:
+        """Run SQL as the administrator of the embedded database."""
+
+        async def work() -> None:
+            async with open_administration(self._settings()) as (connection, _):
+                await connection.execute(statements.encode())
+
+        anyio.run(work)
+
+    def ask(self, sql: str) -> str:
+        """The text that a server, started anew, answers to a query."""
+
+        async def work() -> str:
+            async with Client(build_server(self._settings())) as client:
+                result = await client.call_tool("query", {"sql": sql})
+                return str(getattr(result.content[0], "text", ""))
+
+        return anyio.run(work)
+
+    def _settings(self) -> Settings:
+        overrides = {"data_directory": self.folder / "data", "client_id": "acme"}
+        return load_settings(environment={}, overrides=overrides).settings
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +133,34 @@ def test_doctor_names_a_wrong_setting_with_its_fix(client_added: Terminal) -> No
     assert shown.returncode == 1
     assert {finding["detail"].split()[0] for finding in failed} == {"E_SETTING", "E_SETTING_UNKNOWN"}
     assert all(finding["fix"] for finding in failed)
+
+
+@pytest.mark.parametrize(
+    ("breaking", "mending", "check"),
+    [
+        ("GRANT SELECT ON cm.sale TO cm_reader", "REVOKE SELECT ON cm.sale FROM cm_reader", "isolation: relations"),
+        ("ALTER ROLE cm_gate SUPERUSER", "ALTER ROLE cm_gate NOSUPERUSER", "isolation: roles"),
+        (
+            "CREATE VIEW commission.leak AS SELECT * FROM cm.sale; GRANT SELECT ON commission.leak TO cm_reader",
+            "DROP VIEW commission.leak",
+            "isolation: definitions",
+        ),
+    ],
+)
+def test_doctor_and_the_server_refuse_a_broken_isolation(
+    client_added: Terminal, breaking: str, mending: str, check: str
+) -> None:
+    client_added.administer(breaking)
+    try:
+        shown = client_added.run("doctor", "--json", COMMISSION_CLIENT_ID="acme")
+        answered = client_added.ask("SELECT 1")
+    finally:
+        client_added.administer(mending)
+
+    assert shown.returncode == 1
+    assert check in {finding["check"] for finding in json.loads(shown.stdout) if not finding["ok"]}
+    assert "E_ISOLATION" in answered
+    assert client_added.run("doctor", COMMISSION_CLIENT_ID="acme").returncode == 0
 
 
 def test_doctor_names_an_external_database_that_is_down(client_added: Terminal) -> None:

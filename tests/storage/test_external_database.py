@@ -122,6 +122,19 @@ async def test_a_migration_that_was_changed_or_is_unknown_is_refused(postgres_18
         assert not await prepare(connection, postgres_18.credentials)
 
 
+async def test_preparing_again_does_not_bless_a_view_that_somebody_put_there(postgres_15: Installation) -> None:
+    async with administration(postgres_15.address) as connection:
+        await connection.execute("CREATE VIEW commission.leak AS SELECT * FROM cm.sale")
+        await connection.execute("UPDATE cm_priv.installation SET fingerprint = 'older'")
+        with pytest.raises(Refused) as refused:
+            await prepare(connection, postgres_15.credentials)
+        await connection.execute("DROP VIEW commission.leak")
+        mended = await prepare(connection, postgres_15.credentials)
+
+    assert refused.value.problems[0].code == Code.ISOLATION
+    assert mended
+
+
 async def test_many_processes_may_prepare_at_once(postgres_15: Installation) -> None:
     changed: list[bool] = []
     async with administration(postgres_15.address) as connection:

@@ -71,7 +71,7 @@ def axis_base(rule: Rule, range_type: RangeType) -> Base:
 
 def main_range(rule: Rule) -> RangeType:
     """The range that `base_before` is stated on: the bands', else the accelerators', else the threshold's."""
-    if rule.range_type is not RangeType.AMOUNT:
+    if rule.banded:
         return rule.range_type
     if rule.accelerators is not None:
         return rule.accelerators.measure

@@ -104,6 +104,7 @@ class RuleLedger:
         self._needed = bases_needed(rule)
         self._cells: dict[Key, _Cell] = {}
         self._carried: dict[Key, Decimal] = {}
+        self._first: dict[str, Period] = {}
 
     def lines(self, claims: Iterable[Claim]) -> list[Line]:
         """All lines of the rule; what an earlier period has paid is not paid again."""
@@ -111,6 +112,7 @@ class RuleLedger:
         for claim in sorted(claims, key=_order):
             key = (claim.payee, self._window(claim))
             self._cells.setdefault(key, _Cell()).claims.append(claim)
+            self._first[claim.payee] = min(key[1], self._first.get(claim.payee, key[1]))
             for period in (claim.period, *(posted for posted, _ in claim.refunds)):
                 postings.setdefault(period, set()).add(key)
         lines: list[Line] = []
@@ -204,8 +206,8 @@ class RuleLedger:
             return self._lacks(Code.NO_QUOTA, payee, window, "quota")
         if uses_target(rule) and target is None:
             return self._lacks(Code.NO_TARGET, payee, window, "target incentive")
-        first = min((known for known in self._cells if known[0] == payee), default=key)
-        before = situation.bases_before.of(payee, asked) if key == first else None
+        first = self._first.get(payee, window)
+        before = situation.bases_before.of(payee, asked) if window == first else None
         return Setting(
             None if quota is None else quota * share,
             None if target is None else target * share,
@@ -271,7 +273,7 @@ class RuleLedger:
         cell.entries, cell.once, cell.limited = _sums(state)
         if self._longer(state.key, period):
             lines += self._period_limit(period, state, amount)
-        return [member for line in lines for member in self._members(line)]
+        return self._members(lines) if self._rule.pool else lines
 
     def _drafts(self, period: Period, state: _State, cell: _Cell) -> list[Line]:
         """The lines of one cell, not yet rounded."""
@@ -310,16 +312,15 @@ class RuleLedger:
     def _line(self, period: Period, state: _State, kind: Kind, exact: Decimal) -> Line:
         return Line(state.key[0], period, kind, ZERO, exact, self._rule.name, stage=self._rule.stage)
 
-    def _members(self, line: Line) -> list[Line]:
-        """A pool's line, shared out among its members by weight; any other line is as it is."""
+    def _members(self, lines: Sequence[Line]) -> list[Line]:
+        """A pool's lines, shared out among its members by weight."""
         pool = self._rule.pool
-        if not pool:
-            return [line]
+        total = sum((line.amount for line in lines), ZERO)
         weights = sum((member.weight for member in pool), ZERO)
-        exact = [line.amount * member.weight / weights for member in pool]
-        shares = allocate(line.amount, exact, [member.payee for member in pool], self._unit)
+        exact = [total * member.weight / weights for member in pool]
+        shares = allocate(total, exact, [member.payee for member in pool], self._unit)
         return [
-            replace(line, payee=member.payee, exact=exact[i], amount=shares[i], base=None, rates="pool")
+            Line(member.payee, lines[0].period, Kind.POOL, shares[i], exact[i], self._rule.name, stage=self._rule.stage)
             for i, member in enumerate(pool)
         ]
 

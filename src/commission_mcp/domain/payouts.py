@@ -44,6 +44,9 @@ class Payouts:
             credited: Every credited sale and refund, for overrides on revenue.
         """
         by_period: dict[Period, list[Line]] = {period: [] for period in self._periods}
+        credited_in: dict[Period, list[Claim]] = {}
+        for claim in credited:
+            credited_in.setdefault(claim.period, []).append(claim)
         for line in lines:
             by_period[line.period].append(line)
         payees = self._payees(lines, credited)
@@ -52,9 +55,11 @@ class Payouts:
         settled: list[Line] = []
         statements: list[Statement] = []
         for period, earned in by_period.items():
-            every = earned + self._overrides(period, earned, credited)
+            by_payee: dict[str, list[Line]] = {}
+            for line in earned + self._overrides(period, earned, credited_in.get(period, [])):
+                by_payee.setdefault(line.payee, []).append(line)
             for payee in payees:
-                own = self._payee_lines(period, payee, [line for line in every if line.payee == payee])
+                own = self._payee_lines(period, payee, by_payee.get(payee, []))
                 statement, extra = self._statement(period, payee, own, balances[payee], carried[payee])
                 balances[payee], carried[payee] = statement.draw_balance, statement.carried
                 if own or extra:
@@ -64,10 +69,11 @@ class Payouts:
 
     def _payees(self, lines: Iterable[Line], credited: Iterable[Claim]) -> list[str]:
         situation = self._situation
-        named = {line.payee for line in lines} | {claim.payee for claim in credited}
+        named: set[str | None] = {line.payee for line in lines} | {claim.payee for claim in credited}
         named |= {override.manager for override in self._plan.overrides}
         named |= {posted.payee or situation.payee for posted in (*situation.clawbacks, *situation.adjustments)}
-        return sorted(named or {situation.payee})
+        named |= {situation.only_payee} - {None}
+        return sorted(name for name in named or {situation.payee} if name is not None)
 
     def _payee_lines(self, period: Period, payee: str, lines: list[Line]) -> list[Line]:
         """A payee's lines before draw and salary."""
@@ -104,7 +110,7 @@ class Payouts:
         found: list[Line] = []
         for index, override in enumerate(self._plan.overrides):
             base = (
-                self._team_revenue(override, period, credited)
+                self._team_revenue(override, credited)
                 if override.of is OverrideOf.REVENUE
                 else self._team_commission(index, override, lines)
             )
@@ -121,10 +127,10 @@ class Payouts:
             )
         return found
 
-    def _team_revenue(self, override: Override, period: Period, credited: Sequence[Claim]) -> Decimal:
+    def _team_revenue(self, override: Override, credited: Sequence[Claim]) -> Decimal:
         total = ZERO
         for claim in credited:
-            if claim.period == period and _reports_to(claim.payee, override):
+            if _reports_to(claim.payee, override):
                 value = claim.sale.base(override.base)
                 if isinstance(value, Code):
                     self._report.problem(

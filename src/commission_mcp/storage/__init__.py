@@ -19,7 +19,7 @@ from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.database import Database, DatabaseLimits, gate_connection, open_database
 from commission_mcp.storage.example_queries import OVERVIEW_EXAMPLES
 from commission_mcp.storage.gate import Admission
-from commission_mcp.storage.isolation import as_problem, find_breaches
+from commission_mcp.storage.isolation import as_problem, databases_beside, find_breaches
 from commission_mcp.storage.prepare import Administration, administration, operations, prepare, prepare_script
 from commission_mcp.storage.proof import prove_denied_reads
 from commission_mcp.storage.reading import Reading, Table
@@ -51,6 +51,7 @@ __all__ = [
     "add_client",
     "administration",
     "as_problem",
+    "databases_beside",
     "find_breaches",
     "find_client",
     "gate_connection",

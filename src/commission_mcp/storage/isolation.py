@@ -175,6 +175,28 @@ async def find_breaches(connection: psycopg.AsyncConnection) -> tuple[Breach, ..
     return tuple(breaches)
 
 
+async def refuse_changed_definitions(connection: psycopg.AsyncConnection) -> None:
+    """Refuse to build on views, functions or policies that are not the recorded ones.
+
+    Raises:
+        Refused: with `E_ISOLATION`, naming them.
+    """
+    (definitions,) = (check for check in CHECKS if check.name == "definitions")
+    rows = await (await connection.execute(definitions.query.encode())).fetchall()
+    if rows:
+        raise Refused(as_problem(Breach(definitions, tuple(sorted(str(row[0]) for row in rows)))))
+
+
+async def databases_beside(connection: psycopg.AsyncConnection) -> tuple[str, ...]:
+    """Other databases of the cluster that every login may connect to, and there read the catalogs."""
+    cursor = await connection.execute(
+        "SELECT d.datname FROM pg_database d WHERE d.datallowconn AND d.datname <> current_database() AND EXISTS ("
+        "SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a "
+        "WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT') ORDER BY 1"
+    )
+    return tuple(str(row[0]) for row in await cursor.fetchall())
+
+
 async def refuse_breaches(connection: psycopg.AsyncConnection) -> None:
     """Refuse to serve from a database whose isolation is broken.
 

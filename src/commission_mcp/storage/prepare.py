@@ -14,7 +14,7 @@ from psycopg import sql
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.credentials import GATE, OPERATIONS, WRITER, Credentials
-from commission_mcp.storage.isolation import OBJECT_DIGESTS
+from commission_mcp.storage.isolation import OBJECT_DIGESTS, refuse_changed_definitions
 from commission_mcp.storage.migrations import Migration, all_migrations
 from commission_mcp.storage.reader_functions import reader_functions
 
@@ -90,7 +90,8 @@ async def prepare(connection: psycopg.AsyncConnection, credentials: Credentials)
         credentials: What the passwords of the serving logins come from.
 
     Raises:
-        Refused: with `E_DATABASE_VERSION`, `E_DATABASE_RIGHTS`, `E_MIGRATION` or `E_DATA_DIRECTORY_NEWER`.
+        Refused: with `E_DATABASE_VERSION`, `E_DATABASE_RIGHTS`, `E_MIGRATION`, `E_DATA_DIRECTORY_NEWER` or
+            `E_ISOLATION`.
     """
     check_version(connection.info.server_version)
     await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
@@ -99,6 +100,9 @@ async def prepare(connection: psycopg.AsyncConnection, credentials: Credentials)
         if await _is_current(connection, fingerprint):
             return False
         await _require_superuser(connection)
+        if await _is_recorded(connection):
+            # What is found now will be recorded as sound afterwards, so it has to be what was recorded before.
+            await refuse_changed_definitions(connection)
         async with connection.transaction():
             await _run(connection, prepare_script())
         await _migrate(connection)
@@ -151,9 +155,15 @@ def _fingerprint(credentials: Credentials) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-async def _is_current(connection: psycopg.AsyncConnection, fingerprint: str) -> bool:
+async def _is_recorded(connection: psycopg.AsyncConnection) -> bool:
     row = await (await connection.execute("SELECT to_regclass('cm_priv.installation') IS NOT NULL")).fetchone()
     if row is None or not row[0]:
+        return False
+    return await (await connection.execute("SELECT FROM cm_priv.installation")).fetchone() is not None
+
+
+async def _is_current(connection: psycopg.AsyncConnection, fingerprint: str) -> bool:
+    if not await _is_recorded(connection):
         return False
     row = await (await connection.execute("SELECT fingerprint FROM cm_priv.installation")).fetchone()
     return row is not None and row[0] == fingerprint

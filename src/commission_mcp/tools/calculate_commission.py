@@ -68,11 +68,11 @@ async def calculate_commission(
     """Calculate what a commission plan pays for sales that you send; nothing is read or stored.
 
     Send numbers as strings ("7.5", points: 5 is 5 %). A rule is Flat (`commission`), Tiered (each rate on its own
-    part) or Slab (the rate reached, on everything), with `range_type` Amount, Quantity or Percentage of Quota and `value_type`
-    Percentage or Fixed Amount (with `fixed_basis` per_transaction, per_unit, per_period). A rule may add scope,
-    component (rules of one component compete, components add up), accumulation, threshold, accelerators, cap, floor,
-    client_tier_overrides, multipliers, gates, pool; the plan draw, total_cap, spiffs, bonuses, overrides, base_salary,
-    proration, clawback_schedule. A sale may add credits [{payee, share}], refund_of, currency with fx_rate. An unknown
+    part) or Slab (the rate reached, on everything), with `range_type` Amount, Quantity or Percentage of Quota, and
+    `value_type` Percentage or Fixed Amount (with `fixed_basis` per_transaction, per_unit, per_period). A rule may add
+    scope, component (rules of one component compete, components add up), accumulation, threshold, accelerators, cap,
+    floor, client_tier_overrides, multipliers, gates, pool; the plan draw, total_cap, spiffs, bonuses, overrides,
+    base_salary, proration, clawback_schedule. A sale may add credits [{payee, share}], refund_of, currency with fx_rate. An unknown
     field or a wrong value is refused with the allowed ones.
 
     Example: plan {"currency": "USD", "calculation_schedule": "Monthly", "rules": [{"category_type": "Tiered",

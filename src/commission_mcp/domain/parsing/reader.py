@@ -29,10 +29,12 @@ class Collected:
     """The problems and warnings found so far."""
 
     problems: list[Problem] = field(default_factory=list[Problem])
+    refused: int = 0  # how many there were, also those beyond the limit
     warnings: list[Problem] = field(default_factory=list[Problem])
 
     def refuse(self, code: Code, path: str, message: str, fix: str) -> None:
         """Note what must be changed; beyond the limit only that there is more."""
+        self.refused += 1
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(Problem(code, message, fix, path))
 

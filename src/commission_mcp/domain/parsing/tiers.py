@@ -55,16 +55,16 @@ def read_bands(reader: Reader, name: str, notation: Notation, boundary: Boundary
         boundary: The stated boundary; None derives it from the notation.
     """
     rows = reader.many(name, TIERS_MAX)
-    noted = len(reader.collected.problems)
+    noted = reader.collected.refused
     tiers = _sorted(reader, name, _tiers(rows, notation))
     if not rows:
         reader.refuse(Code.TIER_COUNT, name, "There are no tiers.", f"Give 1 to {TIERS_MAX} tiers.")
-    if len(reader.collected.problems) > noted or not tiers:
+    if reader.collected.refused > noted or not tiers:
         return None
     _check_start(reader, tiers, notation)
     _check_end(reader, tiers, notation)
     steps = _steps(reader, tiers, notation)
-    if len(reader.collected.problems) > noted:
+    if reader.collected.refused > noted:
         return None
     return _bands(reader, name, tiers, steps, notation, boundary)
 
