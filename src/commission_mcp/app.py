@@ -246,18 +246,19 @@ def _replicas(settings: Settings) -> ReplicaAddresses:
     )
 
 
-def current_app(ctx: Context[App]) -> App:
+async def current_app(ctx: Context[App]) -> App:
     """The application that serves this request."""
+    # A coroutine, as is the next: the SDK would send plain functions through a worker thread, at 0.1 ms each.
     return ctx.request_context.lifespan_context
 
 
-def current_caller(ctx: Context[App]) -> Caller:
+async def current_caller(ctx: Context[App]) -> Caller:
     """Who makes this request; over stdio the operator's word.
 
     Raises:
         Refused: when nobody can be named.
     """
-    return operator(current_app(ctx).settings)
+    return operator((await current_app(ctx)).settings)
 
 
 CurrentApp: TypeAlias = Annotated[App, Resolve(current_app)]

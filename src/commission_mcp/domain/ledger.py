@@ -228,12 +228,9 @@ class RuleLedger:
         )
 
     def _longer(self, key: Key, period: Period) -> bool:
-        """Whether a window is longer than the calculation period."""
-        return (
-            key[1] != ALWAYS
-            and (key[1].start < period.start or key[1].end > period.end)
-            and not self._rerun(key, period)
-        )
+        """Whether a window that is not over yet is longer than the calculation period."""
+        window = key[1]
+        return (window.start < period.start or window.end > period.end) and not self._rerun(key, period)
 
     def _rerun(self, key: Key, period: Period) -> bool:
         """Whether a cell had ended before the period: it is calculated again for a refund."""

@@ -69,11 +69,12 @@ class Payouts:
 
     def _payees(self, lines: Iterable[Line], credited: Iterable[Claim]) -> list[str]:
         situation = self._situation
-        named: set[str | None] = {line.payee for line in lines} | {claim.payee for claim in credited}
+        named = {line.payee for line in lines} | {claim.payee for claim in credited}
         named |= {override.manager for override in self._plan.overrides}
         named |= {posted.payee or situation.payee for posted in (*situation.clawbacks, *situation.adjustments)}
-        named |= {situation.only_payee} - {None}
-        return sorted(name for name in named or {situation.payee} if name is not None)
+        if situation.only_payee is not None:
+            named.add(situation.only_payee)
+        return sorted(named or {situation.payee})
 
     def _payee_lines(self, period: Period, payee: str, lines: list[Line]) -> list[Line]:
         """A payee's lines before draw and salary."""

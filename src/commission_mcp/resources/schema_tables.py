@@ -41,7 +41,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         mime_type="text/plain",
     )
     async def table(table: str, ctx: Context[App]) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        catalog, admission = await _admitted(current_app(ctx), current_caller(ctx))
+        catalog, admission = await _admitted(await current_app(ctx), await current_caller(ctx))
         return catalog.find(table).text(catalog.masked_for(admission))
 
     @server.completion()

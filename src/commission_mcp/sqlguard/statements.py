@@ -29,7 +29,7 @@ def statement_name(kind: str) -> str:
 def statement_fix(kind: str) -> str:
     """What to do instead of this statement."""
     if kind in _WRITES:
-        return "Read with one SELECT; to create or change a plan use `plan_wizard`."
+        return "Read with one SELECT; nothing is written through `query`."
     if kind in {"PrepareStmt", "DeclareCursorStmt"}:
         return "Send the SELECT itself; the answer comes in pages by itself."
     if kind == "CopyStmt":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -73,7 +74,7 @@ class Database:
             Refused: when the client or the user is unknown or disabled.
         """
         admission = await self._gate.admit(caller)
-        connections = await self._nodes.for_client(admission.caller.client_id)
+        connections = partial(self._nodes.for_client, admission.caller.client_id)
         yield Reading(admission, connections, self._codec, self._read_limits, self._names)
 
 

@@ -106,7 +106,11 @@ _BY_STATE: dict[str, tuple[Code, str, str]] = {
     "53400": (Code.SQL_RESOURCES, "The query needed more temporary disk space than is allowed.", _LIMIT_FIX),
     "53200": (Code.SQL_RESOURCES, "The query needed more memory than is allowed.", _LIMIT_FIX),
     "54001": (Code.SQL_TOO_DEEP, "The statement is nested too deeply.", "Break it into common table expressions."),
-    "25006": (Code.SQL_NOT_SELECT, "Only reading is possible.", "To create or change a plan use `plan_wizard`."),
+    "25006": (
+        Code.SQL_NOT_SELECT,
+        "Only reading is possible.",
+        "Read with one SELECT; nothing is written through `query`.",
+    ),
     "22012": (Code.SQL_VALUE, "Division by zero.", "Write nullif(divisor, 0)."),
 }
 _BY_CLASS: dict[str, tuple[Code, str, str]] = {

@@ -6,7 +6,7 @@ the server itself refuses writes, SET, COMMIT and SELECT INTO), one FETCH, and R
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,7 +23,10 @@ from commission_mcp.storage.values import Codec, Value, parameters
 from commission_mcp.storage.wire import Statement, TooMuch, exchange
 
 _BEGIN = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-_VERSIONS = Statement(b"SELECT now(), relation, version FROM commission.data_versions ORDER BY relation")
+_VERSIONS = Statement(
+    b"SELECT now(), relation, version::text || '@' || extract(epoch FROM changed_at)::text "
+    b"FROM commission.data_versions ORDER BY relation"
+)
 _DECLARE = "DECLARE c NO SCROLL CURSOR FOR "
 _ROLLBACK = Statement(b"ROLLBACK")
 _CANCEL_TIMEOUT_S = 2.0
@@ -38,14 +41,14 @@ class Table:
         columns: Name and type of each column.
         rows: The rows, at most as many as were asked for.
         more: Whether there are further rows.
-        versions: For each kind of data the number of its changes, in the snapshot that the rows are from.
+        versions: For each kind of data its mark, as `Admission.versions` has it, in the snapshot that the rows are from.
         as_of: When the snapshot was taken.
     """
 
     columns: tuple[tuple[str, str], ...]
     rows: list[tuple[object, ...]]
     more: bool
-    versions: Mapping[str, int]
+    versions: Mapping[str, str]
     as_of: str
 
 
@@ -58,12 +61,12 @@ class ReadLimits:
 
 
 class Reading:
-    """Reads as one admitted caller."""
+    """Reads as one admitted caller; which node it reads from is decided by the first read."""
 
     def __init__(
         self,
         admission: Admission,
-        connections: TenantConnections,
+        connections: Callable[[], Awaitable[TenantConnections]],
         codec: Codec,
         limits: ReadLimits,
         names: Iterable[str],
@@ -88,15 +91,18 @@ class Reading:
             Statement(f"FETCH FORWARD {rows_max + 1:d} FROM c".encode()),
             _ROLLBACK,
         ]
+        connections = await self._connections()
         try:
-            results = await self._run(statements)
+            results = await self._run(connections, statements)
         except psycopg.OperationalError:
-            results = await self._run_again(statements)
+            results = await self._run_again(connections, statements)
         self._refuse_failure(results, select)
         return self._table(results, rows_max)
 
-    async def _run(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
-        async with self._connections.lend(self.admission.login) as connection:
+    async def _run(
+        self, connections: TenantConnections, statements: Sequence[Statement]
+    ) -> list[pq.abc.PGresult]:
+        async with connections.lend(self.admission.login) as connection:
             deadline_s = self._limits.timeout_ms / 1000 + _DEADLINE_SLACK_S
             try:
                 with anyio.fail_after(deadline_s):
@@ -115,11 +121,13 @@ class Reading:
                 raise
             return results
 
-    async def _run_again(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
+    async def _run_again(
+        self, connections: TenantConnections, statements: Sequence[Statement]
+    ) -> list[pq.abc.PGresult]:
         # Idle connections may have died with a restart of the server; a read can be sent twice without harm.
-        await self._connections.close_idle(self.admission.login)
+        await connections.close_idle(self.admission.login)
         try:
-            return await self._run(statements)
+            return await self._run(connections, statements)
         except psycopg.OperationalError:
             raise Refused(
                 Problem(Code.DATABASE_UNREACHABLE, "The connection to the database was lost.", "Try again in a moment.")
@@ -137,7 +145,7 @@ class Reading:
             columns=self._codec.columns(fetched),
             rows=rows[:rows_max],
             more=len(rows) > rows_max,
-            versions={str(relation): int(str(version)) for _, relation, version in versions},
+            versions={str(relation): str(version) for _, relation, version in versions},
             as_of=str(versions[0][0]) if versions else "",
         )
 

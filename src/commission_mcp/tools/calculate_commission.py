@@ -72,8 +72,8 @@ async def calculate_commission(
     `value_type` Percentage or Fixed Amount (with `fixed_basis` per_transaction, per_unit, per_period). A rule may add
     scope, component (rules of one component compete, components add up), accumulation, threshold, accelerators, cap,
     floor, client_tier_overrides, multipliers, gates, pool; the plan draw, total_cap, spiffs, bonuses, overrides,
-    base_salary, proration, clawback_schedule. A sale may add credits [{payee, share}], refund_of, currency with fx_rate. An unknown
-    field or a wrong value is refused with the allowed ones.
+    base_salary, proration, clawback_schedule. A sale may add credits [{payee, share}], refund_of, currency with
+    fx_rate. An unknown field or a wrong value is refused with the allowed ones.
 
     Example: plan {"currency": "USD", "calculation_schedule": "Monthly", "rules": [{"category_type": "Tiered",
     "range_type": "Amount", "value_type": "Percentage", "base_value": "Gross Revenue", "tiers": [{"from": "0", "to":
