@@ -127,6 +127,7 @@ def installation(request: pytest.FixtureRequest) -> Installation:
 async def _install(installation: Installation) -> None:
     async with administration(installation.address) as connection:
         await prepare(connection, installation.credentials)
+        await connection.execute("CREATE SEQUENCE cm.a_sequence")  # the schema has none; those who attack one do
         for client_id, name in (("client-a", "Alpha Ltd"), ("client-b", "Beta GmbH")):
             client = Client(client_id, name, region="North America", time_zone="America/New_York")
             await add_client(connection, client, installation.credentials, LoginLimits())

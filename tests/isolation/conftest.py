@@ -40,7 +40,6 @@ from commission_mcp.storage import (
     prepare,
 )
 from commission_mcp.storage.reading import Reading
-from commission_mcp.storage.tenant_connections import TenantConnections
 
 if TYPE_CHECKING:
     from conftest import Installation
@@ -151,10 +150,12 @@ class Attacker:
         """The database login that the reading uses."""
         return self.reading.admission.login
 
-    @property
-    def connections(self) -> TenantConnections:
-        """The pooled connections of clients' logins."""
-        return self.reading._connections  # pyright: ignore[reportPrivateUsage]
+    @asynccontextmanager
+    async def pooled(self) -> AsyncGenerator[psycopg.AsyncConnection]:
+        """A connection from the pool that the reading uses."""
+        connections = await self.reading._connections()  # pyright: ignore[reportPrivateUsage]
+        async with connections.lend(self.login) as connection:
+            yield connection
 
     async def ask(self, sql: str, *params: Value, rows_max: int = 100_000) -> Outcome:
         """Run a text; nothing is checked."""
@@ -184,7 +185,7 @@ class Attacker:
         assert self.witness.state() == self.before
 
     async def _session(self) -> dict[str, str]:
-        async with self.connections.lend(self.login) as connection:
+        async with self.pooled() as connection:
             assert connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
             # Every setting, those that SHOW ALL leaves out, and prepared statements, portals and listening channels.
             shown = await (await connection.execute("SHOW ALL")).fetchall()

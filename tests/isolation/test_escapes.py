@@ -117,10 +117,10 @@ REFUSED = {
     "pg_postmaster_start_time": "SELECT pg_postmaster_start_time()",
     "version": "SELECT version()",
     # Sequences.
-    "nextval": "SELECT nextval('cm.approval_approval_id_seq')",
-    "currval": "SELECT currval('cm.approval_approval_id_seq')",
-    "a sequence as a table": "SELECT last_value FROM cm.approval_approval_id_seq",
-    "pg_sequence_last_value": "SELECT pg_sequence_last_value('cm.approval_approval_id_seq'::regclass)",
+    "nextval": "SELECT nextval('cm.a_sequence')",
+    "currval": "SELECT currval('cm.a_sequence')",
+    "a sequence as a table": "SELECT last_value FROM cm.a_sequence",
+    "pg_sequence_last_value": "SELECT pg_sequence_last_value('cm.a_sequence'::regclass)",
     "pg_sequences": "TABLE pg_sequences",
     # The tables beneath the views, and the functions that row security stands on.
     "a base table": "TABLE cm.sale",

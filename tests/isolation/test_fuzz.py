@@ -52,7 +52,7 @@ _CATALOGS = (
         "cm.sale",
         "cm.payee",
     ),
-    *("cm_priv.login", "cm_priv.mask_visible", "cm.approval_approval_id_seq", "pg_stat_user_tables", "pg_description"),
+    *("cm_priv.login", "cm_priv.mask_visible", "cm.a_sequence", "pg_stat_user_tables", "pg_description"),
 )
 _TYPES = (
     *(
@@ -151,7 +151,7 @@ _HOSTILE = (
     "lo_from_bytea(0, 'x')",
     "pg_advisory_lock(1)",
     "pg_notify('a', 'b')",
-    "nextval('cm.approval_approval_id_seq')",
+    "nextval('cm.a_sequence')",
     "cm_priv.client()",
     "pg_logical_emit_message(true, 'a', 'b')",
     "txid_current()",
@@ -419,7 +419,7 @@ async def _campaign(attacker: Attacker, witness: Witness) -> Counter[str]:
     grammar, states, started = Grammar(_names(witness), SEED), Counter[str](), time.monotonic()
     for number in range(STATEMENTS):
         sql = grammar.statement()
-        async with attacker.connections.lend(attacker.login) as connection:
+        async with attacker.pooled() as connection:
             state, said = await _send(connection, sql)
         states[state] += 1
         assert not SECRET.search(said), sql

@@ -121,7 +121,7 @@ WRITES = (
     "SECURITY LABEL ON ROLE cm_reader IS 'x'",
     "REINDEX TABLE cm.sale",
     "REFRESH MATERIALIZED VIEW cm.x",
-    "SELECT nextval('cm.approval_approval_id_seq')",
+    "SELECT nextval('cm.a_sequence')",
     "SELECT lo_from_bytea(0, 'x')",
     "SELECT pg_logical_emit_message(true, 'x', 'y')",
 )

@@ -142,9 +142,9 @@ def _kill(broken: Broken, victim: str, pids: list[object]) -> None:
 
 async def test_waiting_in_vain_for_a_connection_is_refused_as_busy(broken: Broken, read_as: ReadAs) -> None:
     limits = DatabaseLimits(connections_per_login_max=1, connection_wait_ms=100)
-    async with read_as(broken, limits) as attacker, attacker.connections.lend(attacker.login):
+    async with read_as(broken, limits) as attacker, attacker.pooled():
         with pytest.raises(Refused) as refused:
-            async with attacker.connections.lend(attacker.login):
+            async with attacker.pooled():
                 pass
 
     assert [problem.code for problem in refused.value.problems] == [Code.BUSY]
