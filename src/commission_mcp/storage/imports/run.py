@@ -73,6 +73,9 @@ async def import_rows(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"commission-mcp import {client_id}"]
         )
         await connection.execute(_DROP)
+        # Every question here is about whole files. Before the tables have statistics the planner takes them for small
+        # and would look rows up one by one.
+        await connection.execute("SET LOCAL enable_nestloop = off")
         reader = await stage(connection, path, spec, findings, progress)
         await _check(connection, spec, reader.header, scope, findings)
         findings.refuse_if_any()
