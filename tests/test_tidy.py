@@ -18,15 +18,23 @@ SNAPSHOTS = Path(__file__).parent / "tools" / "snapshots"
 
 
 def test_the_domain_has_no_float() -> None:
+    """It may ask whether something is a float, to refuse it."""
     floats = [
         f"{path.name}:{node.lineno}"
         for path in (SOURCE / "domain").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(_without_type_questions(ast.parse(path.read_text("utf-8"))))
         if (isinstance(node, ast.Name) and node.id == "float")
         or (isinstance(node, ast.Constant) and isinstance(node.value, float))
     ]
 
     assert floats == []
+
+
+def _without_type_questions(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            del node.args[1]
+    return tree
 
 
 def test_every_tool_has_a_file_and_a_test_file_of_its_name() -> None:

@@ -2,8 +2,8 @@
 
 PostgreSQL looks for a cancellation between rows and between calls, not inside one. Containment of arrays and trimming
 by a set of characters take time by the product of two sizes within one call: two arrays of 300,000 elements take half
-an hour, and neither `statement_timeout` nor ending the session interrupts it. So one side has to be small as it stands in
-the text, unless the statement builds nothing whose size the text does not show.
+an hour, and neither `statement_timeout` nor ending the session interrupts it. So one side has to be small as it stands
+in the text, unless the statement builds nothing whose size the text does not show.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class Catalog:
         )
 
     def tables_behind(self, relations: Iterable[str]) -> frozenset[str] | None:
-        """The tables whose rows these views, as ``schema.view``, show; None when not all changes of them are counted."""
+        """The tables whose rows these views, as ``schema.view``, show; None when not all changes are counted."""
         behind: frozenset[str] = frozenset()
         for relation in relations:
             tables = self.views[relation.removeprefix("commission.")].tables

@@ -41,7 +41,7 @@ class Table:
         columns: Name and type of each column.
         rows: The rows, at most as many as were asked for.
         more: Whether there are further rows.
-        versions: For each kind of data its mark, as `Admission.versions` has it, in the snapshot that the rows are from.
+        versions: For each kind of data its mark, as `Admission.versions` has it, in the snapshot of the rows.
         as_of: When the snapshot was taken.
     """
 
@@ -99,9 +99,7 @@ class Reading:
         self._refuse_failure(results, select)
         return self._table(results, rows_max)
 
-    async def _run(
-        self, connections: TenantConnections, statements: Sequence[Statement]
-    ) -> list[pq.abc.PGresult]:
+    async def _run(self, connections: TenantConnections, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
         async with connections.lend(self.admission.login) as connection:
             deadline_s = self._limits.timeout_ms / 1000 + _DEADLINE_SLACK_S
             try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.types import ToolAnnotations
 
-from commission_mcp.tools import query, schema
+from commission_mcp.tools import calculate_commission, query, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,5 @@ class ToolEntry:
 TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(schema.schema, schema.ANNOTATIONS),
     ToolEntry(query.query, query.ANNOTATIONS),
+    ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
 )

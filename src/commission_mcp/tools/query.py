@@ -151,7 +151,7 @@ class _Question:
         return hashlib.sha256(orjson.dumps([asked, self.select.sql, self.params])).hexdigest()
 
 
-def _digest_versions(versions: Mapping[str, int]) -> str:
+def _digest_versions(versions: Mapping[str, str]) -> str:
     seen = sorted((relation, version) for relation, version in versions.items() if relation not in _UNSEEN)
     return hashlib.sha256(orjson.dumps(seen)).hexdigest()
 

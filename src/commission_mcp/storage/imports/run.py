@@ -76,6 +76,7 @@ async def import_rows(
         # Every question here is about whole files. Before the tables have statistics the planner takes them for small
         # and would look rows up one by one.
         await connection.execute("SET LOCAL enable_nestloop = off")
+        await connection.execute("SET LOCAL work_mem = '64MB'")
         reader = await stage(connection, path, spec, findings, progress)
         await _check(connection, spec, reader.header, scope, findings)
         findings.refuse_if_any()

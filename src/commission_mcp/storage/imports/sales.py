@@ -69,10 +69,11 @@ WHERE cardinality(differing) > 0 ORDER BY line LIMIT {listed}
 _SALE_ID_TAKEN = sql.SQL("""
 SELECT f.line, f.sale_id, count(*) OVER ()
 FROM {sales} f
-WHERE EXISTS (
-    SELECT FROM cm.sale d WHERE d.client_id = %(client)s AND d.sale_id = f.sale_id
-      AND (d.source_system, d.source_key) <> (%(source_system)s, f.source_key))
-  OR f.sale_id IN (SELECT o.sale_id FROM {sales} o GROUP BY o.sale_id HAVING count(*) > 1)
+LEFT JOIN cm.sale d ON d.client_id = %(client)s AND d.sale_id = f.sale_id
+  AND (d.source_system, d.source_key) <> (%(source_system)s, f.source_key)
+LEFT JOIN (SELECT o.sale_id FROM {sales} o GROUP BY o.sale_id HAVING count(*) > 1) doubled
+  ON doubled.sale_id = f.sale_id
+WHERE d.sale_id IS NOT NULL OR doubled.sale_id IS NOT NULL
 ORDER BY f.line LIMIT {listed}
 """)
 _INSERT_SALES = sql.SQL("""
