@@ -258,7 +258,7 @@ def nearest(value: object, known: Iterable[str]) -> str:
     if not isinstance(value, str):
         return ""
     by_case = {name.lower(): name for name in known}
-    near = get_close_matches(value[:TEXT_MAX].lower(), list(by_case), n=1, cutoff=0.5)
+    near = get_close_matches(value[:TEXT_MAX].lower(), list(by_case), n=1)
     return f"Did you mean {by_case[near[0]]!r}? " if near else ""
 
 

@@ -55,11 +55,12 @@ CROSS JOIN LATERAL (
   SELECT array_agg(c.payee_id || ':' || trim_scale(c.share) ORDER BY c.payee_id) AS credits
   FROM unnest(f.payees, f.fractions) c (payee_id, share) WHERE c.payee_id IS NOT NULL
 ) written
-CROSS JOIN LATERAL (
-  SELECT array_agg(c.payee_id || ':' || trim_scale(c.share) ORDER BY c.payee_id) AS credits
+LEFT JOIN (
+  SELECT c.sale_id, array_agg(c.payee_id || ':' || trim_scale(c.share) ORDER BY c.payee_id) AS credits
   FROM cm.credit c
-  WHERE c.client_id = d.client_id AND c.sale_id = d.sale_id AND c.credit_role IN ('direct', 'split')
-) stored
+  WHERE c.client_id = %(client)s AND c.credit_role IN ('direct', 'split')
+  GROUP BY c.sale_id
+) stored ON stored.sale_id = d.sale_id
 """)
 _CHANGED = sql.SQL("""
 SELECT line, source_key, differing, count(*) OVER () FROM pg_temp.import_stored
