@@ -44,6 +44,16 @@ def test_the_example_configuration_names_only_known_settings_and_commands() -> N
 
 
 @pytest.mark.anyio
+async def test_the_readmes_calculation_pays_what_it_says(connect: Connect, postgres_18: Installation) -> None:
+    example = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if '"plan"' in text)
+    async with connect(postgres_18) as client:
+        result = await client.call_tool("calculate_commission", json.loads(example))
+
+    content: dict[str, object] = result.structured_content or {}
+    assert content["total"] == "11000.00"
+
+
+@pytest.mark.anyio
 async def test_the_readmes_query_is_answered(connect: Connect, postgres_18: Installation) -> None:
     example = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "sql" in text)
     async with connect(postgres_18) as client:
