@@ -26,8 +26,6 @@ class Admission:
         epoch: Counts the changes of permissions; part of every key of a cached answer.
         visible: Columns, such as ``payees.email``, for which the client has a rule for this masking class.
         time_zone: The client's time zone, for business dates.
-        versions: For each kind of the client's data a mark that is another one after every change.
-        today: The date, in UTC, as the database has it.
     """
 
     caller: Caller
@@ -35,8 +33,6 @@ class Admission:
     epoch: int
     visible: Mapping[str, bool]
     time_zone: str
-    versions: Mapping[str, str]
-    today: str
 
 
 class Gate:
@@ -52,7 +48,7 @@ class Gate:
             Refused: with `E_CLIENT_UNKNOWN`, `E_CLIENT_DISABLED`, `E_USER_UNKNOWN` or `E_DATABASE_UNREACHABLE`.
         """
         row = await self._ask(caller)
-        client_active, user_active, roles, epoch, masked, clear, rules, time_zone, versions, today = row
+        client_active, user_active, roles, epoch, masked, clear, rules, time_zone = row
         if client_active is None:
             raise _unknown_client(caller)
         if not client_active:
@@ -67,8 +63,7 @@ class Gate:
             raise _unknown_user(caller)
         granted = replace(caller, roles=caller.roles & {Role(role) for role in roles})
         logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
-        visible = rules.get(granted.masking, {})
-        return Admission(granted, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat())
+        return Admission(granted, logins[granted.masking], epoch, rules.get(granted.masking, {}), time_zone)
 
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:

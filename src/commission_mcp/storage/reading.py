@@ -41,7 +41,7 @@ class Table:
         columns: Name and type of each column.
         rows: The rows, at most as many as were asked for.
         more: Whether there are further rows.
-        versions: For each kind of data its mark, as `Admission.versions` has it, in the snapshot of the rows.
+        versions: For each kind of data a mark that is another one after every change, in the snapshot of the rows.
         as_of: When the snapshot was taken.
     """
 

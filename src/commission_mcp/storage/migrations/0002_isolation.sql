@@ -75,22 +75,18 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- What a caller may do, and how its data stands, asked before every call. A version comes with the time of its change,
--- so that a database restored from a backup never shows the same one for other rows.
+-- What a caller may do, asked before every call.
 CREATE FUNCTION cm_priv.admit(
   client_asked text, issuer_asked text, subject_asked text,
   OUT client_active boolean, OUT user_active boolean, OUT roles text[], OUT epoch bigint,
-  OUT login_masked text, OUT login_clear text, OUT visible jsonb, OUT time_zone text, OUT versions jsonb, OUT today date)
+  OUT login_masked text, OUT login_clear text, OUT visible jsonb, OUT time_zone text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   SELECT c.active, u.active, u.roles, e.epoch, m.role_name, k.role_name, c.time_zone,
     (SELECT coalesce(jsonb_object_agg(r.masking_class, r.columns), '{}')
      FROM (SELECT v.masking_class, jsonb_object_agg(v.column_name, v.visible) AS columns
-           FROM cm_priv.mask_visible v WHERE v.client_id = client_asked GROUP BY v.masking_class) r),
-    (SELECT coalesce(jsonb_object_agg(d.relation, d.version || '@' || extract(epoch FROM d.changed_at)), '{}')
-     FROM cm.data_version d WHERE d.client_id = client_asked),
-    (now() AT TIME ZONE 'UTC')::date
-  INTO client_active, user_active, roles, epoch, login_masked, login_clear, time_zone, visible, versions, today
+           FROM cm_priv.mask_visible v WHERE v.client_id = client_asked GROUP BY v.masking_class) r)
+  INTO client_active, user_active, roles, epoch, login_masked, login_clear, time_zone, visible
   FROM cm.client c
   LEFT JOIN cm.app_user u
     ON u.client_id = c.client_id AND u.issuer = issuer_asked AND u.subject = subject_asked
