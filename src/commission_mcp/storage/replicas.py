@@ -15,6 +15,8 @@ from commission_mcp.storage.tenant_connections import TenantConnections
 
 _LAG_FRESH_S = 1.0  # how long a measured lag counts
 _LAG_WAIT_S = 1.0  # how long a replica may take to tell it
+_LOOKS = 5
+_LOOK_AGAIN_S = 0.02
 
 _REPLAYED = """
 SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn() >= %s::pg_lsn,
@@ -62,13 +64,24 @@ class Replica:
             async with primary.connection() as connection:
                 written = await (await connection.execute("SELECT pg_current_wal_lsn()")).fetchone()
             async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-                row = await (await connection.execute(_REPLAYED, list(written or ()))).fetchone()
+                return await _replayed_lag_ms(connection, list(written or ()))
         except psycopg.OperationalError:
             return math.inf
+
+
+async def _replayed_lag_ms(connection: psycopg.AsyncConnection, written: list[object]) -> float:
+    lag_ms = math.inf
+    for _ in range(_LOOKS):
+        row = await (await connection.execute(_REPLAYED, written)).fetchone()
         if row is None or not row[0]:
             return math.inf  # not a replica: whatever it holds, it does not follow the primary
-        # Behind, its rows are at most as old as the last commit that it has replayed.
-        return 0.0 if row[1] else math.inf if row[2] is None else float(row[2])
+        if row[1]:
+            return 0.0
+        # Its rows are at most as old as the last commit that it has replayed. On a quiet primary that was long ago, while
+        # the little that is missing is already on its way: so look again before believing it.
+        lag_ms = math.inf if row[2] is None else float(row[2])
+        await anyio.sleep(_LOOK_AGAIN_S)
+    return lag_ms
 
 
 class ReadNodes:
