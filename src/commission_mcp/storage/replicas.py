@@ -77,8 +77,8 @@ async def _replayed_lag_ms(connection: psycopg.AsyncConnection, written: list[ob
             return math.inf  # not a replica: whatever it holds, it does not follow the primary
         if row[1]:
             return 0.0
-        # Its rows are at most as old as the last commit that it has replayed. On a quiet primary that was long ago, while
-        # the little that is missing is already on its way: so look again before believing it.
+        # Its rows are at most as old as the last commit that it has replayed. On a quiet primary that was long ago,
+        # while the little that is missing is already on its way: so look again before believing it.
         lag_ms = math.inf if row[2] is None else float(row[2])
         await anyio.sleep(_LOOK_AGAIN_S)
     return lag_ms
