@@ -29,15 +29,25 @@ from commission_mcp.storage import (
     operations,
     prepare,
 )
+from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.storage.sessions import SessionLimits, Sessions, open_sessions
 
 T = TypeVar("T")
 
 
 class Opening(Generic[T]):
-    """Opens something in the background and keeps it open; whoever needs it waits, and a failure is tried again."""
+    """Opens something in the background and keeps it open; whoever needs it waits, and a failure is tried again.
 
-    def __init__(self, open_it: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+    Args:
+        open_it: What opens it.
+        lazy: Whether to wait until somebody needs it.
+    """
+
+    def __init__(self, open_it: Callable[[], AbstractAsyncContextManager[T]], *, lazy: bool = False) -> None:
         self._open_it = open_it
+        self._wanted = anyio.Event()
+        if not lazy:
+            self._wanted.set()
         self._value: T | None = None
         self._failure: Refused | None = None
         self._settled = anyio.Event()
@@ -45,6 +55,7 @@ class Opening(Generic[T]):
 
     async def run(self) -> None:
         """Open, and hold open until cancelled; after a refusal wait until somebody asks again."""
+        await self._wanted.wait()
         while True:
             try:
                 async with self._open_it() as value:
@@ -63,6 +74,7 @@ class Opening(Generic[T]):
         Raises:
             Refused: why it could not be opened; the next call tries anew.
         """
+        self._wanted.set()
         if self._failure is not None:
             self._failure = None
             self._settled = anyio.Event()
@@ -82,10 +94,12 @@ class App:
     Attributes:
         settings: The operator's settings.
         opening: The database, which may still be starting; see `database`.
+        opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
     """
 
     settings: Settings
     opening: Opening[Database]
+    opening_sessions: Opening[Sessions]
 
     async def database(self) -> Database:
         """The open database.
@@ -94,6 +108,14 @@ class App:
             Refused: when it could not be opened.
         """
         return await self.opening.get()
+
+    async def sessions(self) -> Sessions:
+        """The conversations.
+
+        Raises:
+            Refused: when their server could not be opened.
+        """
+        return await self.opening_sessions.get()
 
 
 def operator(settings: Settings) -> Caller:
@@ -118,10 +140,12 @@ def operator(settings: Settings) -> Caller:
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The application, at once; servers and database open behind it."""
     opening = Opening(lambda: open_storage(settings))
+    sessions = Opening(lambda: open_history(settings), lazy=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(opening.run)
+        tasks.start_soon(sessions.run)
         try:
-            yield App(settings, opening)
+            yield App(settings, opening, sessions)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -178,6 +202,22 @@ async def open_storage(settings: Settings) -> AsyncGenerator[Database]:
         limits, replicas = _limits(settings), _replicas(settings)
         async with open_database(reached.address, reached.credentials, limits, replicas) as database:
             yield database
+
+
+@asynccontextmanager
+async def open_history(settings: Settings) -> AsyncGenerator[Sessions]:
+    """The conversations on the Redis of the settings.
+
+    Raises:
+        Refused: when the embedded servers do not start, or the address is of a kind that is not served.
+    """
+    redis_limits = RedisLimits(connections_max=settings.redis_pool_size)
+    limits = SessionLimits(ttl_s=settings.history_ttl_s)
+    async with (
+        reach(settings) as reached,
+        open_sessions(reached.history_url, reached.credentials, redis_limits, limits) as sessions,
+    ):
+        yield sessions
 
 
 async def prepare_embedded(settings: Settings, reached: Reached) -> None:

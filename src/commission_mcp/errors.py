@@ -71,6 +71,11 @@ class Code(StrEnum):
     ISOLATION = "E_ISOLATION"  # the self-check found a way past the isolation
     MIGRATION = "E_MIGRATION"  # an applied migration is not the one of this program
     REDIS_UNREACHABLE = "E_REDIS_UNREACHABLE"
+    REDIS_FULL = "E_REDIS_FULL"  # no memory left for what has to be kept
+    REDIS_READ_ONLY = "E_REDIS_READ_ONLY"  # a replica, or it cannot write to its disk
+
+    # Conversations
+    HISTORY_KEY = "E_HISTORY_KEY"  # sealed with a key that this server does not have
 
     # Importing
     IMPORT_FILE = "E_IMPORT_FILE"  # the file cannot be read at all

@@ -23,7 +23,10 @@ async def test_the_views_are_listed_and_each_can_be_read(connect: Connect, postg
     async with connect(postgres_18) as client:
         assert [str(resource.uri) for resource in (await client.list_resources()).resources] == ["schema://tables"]
         templates = (await client.list_resource_templates()).resource_templates
-        assert [template.uri_template for template in templates] == ["schema://tables/{table}"]
+        assert [template.uri_template for template in templates] == [
+            "schema://tables/{table}",
+            "session://{session_id}",
+        ]
         names = [line.split(":")[0] for line in (await read(client, "schema://tables")).splitlines()]
         assert "sales" in names
         for name in names:

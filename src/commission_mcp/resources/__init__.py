@@ -6,11 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
+from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
 from commission_mcp.app import App
-from commission_mcp.resources import schema_tables
+from commission_mcp.resources import schema_tables, session_messages
 
 
 def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
     """Register every family of resources, and the completion of their arguments."""
     schema_tables.add_to(server, running)
+    session_messages.add_to(server)
+
+    @server.completion()  # there is one handler for all of them
+    async def complete(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion | None:
+        for family in (schema_tables, session_messages):
+            found = await family.complete(running(), ref, argument, context)
+            if found is not None:
+                return found
+        return None

@@ -18,7 +18,7 @@ _COMPLETIONS_MAX = 100
 
 
 def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
-    """Register both resources and complete the names of views.
+    """Register both resources.
 
     Args:
         server: The server.
@@ -44,16 +44,19 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         catalog, admission = await _admitted(await current_app(ctx), await current_caller(ctx))
         return catalog.find(table).text(catalog.masked_for(admission))
 
-    @server.completion()
-    async def complete(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, _: CompletionContext | None
-    ) -> Completion | None:
-        if not isinstance(ref, ResourceTemplateReference) or ref.uri != TABLE_TEMPLATE or argument.name != "table":
-            return None
-        app = running()
-        catalog, _admission = await _admitted(app, operator(app.settings))
-        names = [name for name in catalog.views if name.startswith(argument.value.lower())]
-        return Completion(values=names[:_COMPLETIONS_MAX], total=len(names), has_more=len(names) > _COMPLETIONS_MAX)
+
+async def complete(
+    app: App,
+    ref: PromptReference | ResourceTemplateReference,
+    argument: CompletionArgument,
+    _: CompletionContext | None,
+) -> Completion | None:
+    """Complete the names of views; nothing for other references."""
+    if not isinstance(ref, ResourceTemplateReference) or ref.uri != TABLE_TEMPLATE or argument.name != "table":
+        return None
+    catalog, _admission = await _admitted(app, operator(app.settings))
+    names = [name for name in catalog.views if name.startswith(argument.value.lower())]
+    return Completion(values=names[:_COMPLETIONS_MAX], total=len(names), has_more=len(names) > _COMPLETIONS_MAX)
 
 
 async def _admitted(app: App, caller: Caller) -> tuple[Catalog, Admission]:

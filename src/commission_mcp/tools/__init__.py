@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.types import ToolAnnotations
 
-from commission_mcp.tools import calculate_commission, query, schema
+from commission_mcp.tools import calculate_commission, chat_history, query, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,5 @@ TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(schema.schema, schema.ANNOTATIONS),
     ToolEntry(query.query, query.ANNOTATIONS),
     ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
+    ToolEntry(chat_history.chat_history, chat_history.ANNOTATIONS),
 )

@@ -1,0 +1,211 @@
+"""One Redis or Valkey: commands within a deadline, and plain refusals when it does not serve.
+
+Importing this module imports redis, which takes about 150 ms: whoever opens a server imports it then, not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import anyio
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import (
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.redis_limits import RedisLimits
+
+Command: TypeAlias = tuple[str | bytes | int, ...]
+
+_CLOSING_S = 0.5
+# What a server says, in these words at the beginning, when it is up but may not be written to or asked.
+_TAKES_NO_WRITES = ("MISCONF", "NOREPLICAS")
+_NOT_SERVING = ("BUSY ", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script of ours, which the server runs as one step."""
+
+    text: str
+
+    def call(self, keys: Sequence[str], *arguments: str | bytes | int) -> Command:
+        """The command that runs it on these keys."""
+        digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        return ("EVALSHA", digest, len(keys), *keys, *arguments)
+
+
+class RedisServer:
+    """An open server; see `open_redis`."""
+
+    def __init__(self, client: Redis, scripts: Sequence[Script], limits: RedisLimits) -> None:
+        self._client = client
+        self._loading: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.text) for script in scripts)
+        self._limits = limits
+        self._turns = anyio.CapacityLimiter(limits.connections_max)
+
+    async def send(self, *commands: Command) -> list[Any]:
+        """Send commands together and wait for their answers.
+
+        They are no transaction. An answer that is lost on its way makes for a second attempt, so every command must do
+        no harm when it is run twice.
+
+        Raises:
+            Refused: with `E_REDIS_UNREACHABLE`, `E_REDIS_FULL`, `E_REDIS_READ_ONLY` or `E_BUSY`.
+        """
+        waiting = True
+        try:
+            with anyio.fail_after(self._limits.call_timeout_ms / 1000), _refusing():
+                async with self._turns:
+                    waiting = False
+                    return await self._attempt(commands)
+        except TimeoutError:
+            raise (_busy() if waiting else unreachable()) from None
+
+    async def _attempt(self, commands: Sequence[Command]) -> list[Any]:
+        for pause_ms in self._limits.pauses_ms:
+            with suppress(RedisConnectionError, RedisTimeoutError, OSError):
+                return await self._with_scripts(commands)
+            await anyio.sleep(pause_ms / 1000)
+        return await self._with_scripts(commands)
+
+    async def _with_scripts(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return await self._together(commands)
+        except NoScriptError:
+            await self._together(self._loading)
+            return await self._together(commands)
+
+    async def _together(self, commands: Sequence[Command]) -> list[Any]:
+        if len(commands) == 1:
+            return [await self._client.execute_command(*commands[0])]  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)  # pyright: ignore[reportUnknownMemberType] - as above
+            # Raised by redis-py itself, an error would quote the command, and with it what somebody wrote.
+            answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+        return answers
+
+
+@asynccontextmanager
+async def open_redis(url: str, scripts: Sequence[Script], limits: RedisLimits) -> AsyncGenerator[RedisServer]:
+    """A server to send commands to; connections are made when they are needed, and anew after a failure.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`, with the options that redis-py reads from an address.
+        scripts: The scripts that are going to be called.
+        limits: How long it may take.
+
+    Raises:
+        Refused: with `E_SETTING` for an address of another kind.
+    """
+    pool = _pool(url, limits)
+    try:
+        yield RedisServer(Redis(connection_pool=pool), scripts, limits)
+    finally:
+        with anyio.move_on_after(_CLOSING_S, shield=True):
+            await pool.disconnect()
+
+
+def _pool(url: str, limits: RedisLimits) -> ConnectionPool:
+    try:
+        pool = ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py leaves kwargs untyped
+            url,
+            max_connections=limits.connections_max,
+            socket_connect_timeout=limits.connect_timeout_ms / 1000,
+            socket_timeout=limits.answer_timeout_ms / 1000,
+            # redis-py tries again in connecting and in sending, one inside the other; `RedisServer` does it once.
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+    except ValueError:
+        raise Refused(
+            Problem(
+                Code.SETTING,
+                "This kind of address is not served yet.",
+                "Use redis://, rediss:// or unix://, and check the options after the question mark.",
+                "COMMISSION_REDIS_URL",
+            )
+        ) from None
+    # Whatever the address says of them: answers come as bytes, in the form that this package reads.
+    pool.connection_kwargs.update(decode_responses=False, protocol=3)
+    return pool
+
+
+@contextmanager
+def _refusing() -> Generator[None]:
+    """Put what a server says in our own words; its own may quote addresses and data."""
+    try:
+        yield
+    except OutOfMemoryError:
+        raise _full() from None
+    except ReadOnlyError:
+        raise _read_only() from None
+    except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError):
+        raise unreachable() from None
+    except ResponseError as error:
+        said = str(error)
+        if said.startswith(_TAKES_NO_WRITES):
+            raise _read_only() from None
+        if said.startswith(_NOT_SERVING):
+            raise unreachable() from None
+        raise
+
+
+def unreachable() -> Refused:
+    """The refusal of whatever needs a server that does not serve."""
+    return Refused(
+        Problem(
+            Code.REDIS_UNREACHABLE,
+            "Redis does not answer, or refuses the login or its commands.",
+            "Try again in a moment. The operator checks COMMISSION_REDIS_URL with `commission-mcp doctor`.",
+        )
+    )
+
+
+def _full() -> Refused:
+    return Refused(
+        Problem(
+            Code.REDIS_FULL,
+            "Redis has no memory left, so nothing was stored.",
+            "Clear conversations that are no longer needed; the operator raises `maxmemory`.",
+        )
+    )
+
+
+def _read_only() -> Refused:
+    return Refused(
+        Problem(
+            Code.REDIS_READ_ONLY,
+            "Redis takes no writes: it is a replica, or cannot write to its disk.",
+            "Reading works. The operator points COMMISSION_REDIS_URL at the primary and checks its disk.",
+        )
+    )
+
+
+def _busy() -> Refused:
+    return Refused(
+        Problem(
+            Code.BUSY,
+            "All connections to Redis are in use.",
+            "Try again in a moment. The operator can raise COMMISSION_REDIS_POOL_SIZE.",
+        )
+    )
