@@ -5,14 +5,14 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from mcp.client import Client
 
 from commission_mcp.app import Opening
-from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.logs import JsonLines
 from commission_mcp.server import INSTRUCTIONS, build_server
 from commission_mcp.tools import TOOLS
@@ -29,8 +29,7 @@ HOST_TEXT_BYTES_MAX = 2048  # hosts cut descriptions and instructions there
 
 
 def problems(result: CallToolResult) -> list[dict[str, str]]:
-    content: dict[str, Any] = result.structured_content or {}
-    return content.get("problems", [])
+    return (result.meta or {}).get(PROBLEMS_META, [])
 
 
 def codes(result: CallToolResult) -> set[str]:
@@ -51,7 +50,7 @@ async def test_every_tool_refuses_an_unknown_argument(connect: Connect, postgres
     async with connect(postgres_18) as client:
         for tool in TOOLS:
             result = await client.call_tool(tool.function.__name__, {"no_such_argument": 1})
-            assert "E_ARGUMENT_UNKNOWN" in str(result.structured_content)
+            assert "E_ARGUMENT_UNKNOWN" in str(result.meta)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def host(settings: Settings) -> AsyncGenerator[Client]:
 
 async def ask(client: Client, sql: str) -> dict[str, Any]:
     result = await client.call_tool("query", {"sql": sql})
-    return result.structured_content or {}
+    return result.structured_content or {"problems": (result.meta or {}).get("commission-mcp/problems", [])}
 
 
 async def until_answered(client: Client, sql: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commission_mcp.app import login_limits, open_administration
-from commission_mcp.errors import Code
+from commission_mcp.errors import PROBLEMS_META, Code
 from commission_mcp.settings import Settings
 from commission_mcp.storage import Client as TenantClient
 from commission_mcp.storage import add_client, find_client
@@ -127,8 +127,7 @@ async def _call(client: Client, tool: str, **arguments: object) -> tuple[dict[st
 
 async def _refused(client: Client, code: Code, sql: str) -> str:
     result = await client.call_tool("query", {"sql": sql})
-    content: dict[str, Any] = result.structured_content or {}
-    codes = [problem["code"] for problem in content.get("problems", [])]
+    codes = [problem["code"] for problem in (result.meta or {}).get(PROBLEMS_META, [])]
     _expect(result.is_error and code in codes, f"{sql!r} was not refused")
     return str(getattr(result.content[0], "text", ""))
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+PROBLEMS_META = "commission-mcp/problems"
+"""Where in an answer's `_meta` a program finds the problems of a refusal."""
+
 
 class Code(StrEnum):
     """Every problem code, append-only: a published code keeps its meaning for good."""

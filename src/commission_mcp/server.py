@@ -20,7 +20,7 @@ from pydantic import AnyUrl, ValidationError
 
 from commission_mcp import __version__
 from commission_mcp.app import App, open_app
-from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.resources import add_resources
 from commission_mcp.settings import Settings
 from commission_mcp.tools import TOOLS
@@ -202,8 +202,9 @@ def _refusal(refused: Refused) -> CallToolResult:
         {key: value for key, value in _fields(problem).items() if value not in (None, "")}
         for problem in refused.problems
     ]
+    # Not as structured content: hosts check that against the tool's output schema, for refusals too.
     return CallToolResult(
-        content=[TextContent(type="text", text=str(refused))], structured_content={"problems": problems}, is_error=True
+        content=[TextContent(type="text", text=str(refused))], _meta={PROBLEMS_META: problems}, is_error=True
     )
 
 

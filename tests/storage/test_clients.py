@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 async def ask(client: McpClient, sql: str) -> dict[str, Any]:
     result = await client.call_tool("query", {"sql": sql})
-    return result.structured_content or {}
+    return result.structured_content or {"problems": (result.meta or {}).get("commission-mcp/problems", [])}
 
 
 async def test_disabling_works_at_once_and_enabling_undoes_it(connect: Connect, installation: Installation) -> None:

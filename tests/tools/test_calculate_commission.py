@@ -33,8 +33,7 @@ TIERED = {
 
 async def pay(client: Client, **arguments: object) -> dict[str, Any]:
     result = await client.call_tool("calculate_commission", arguments)
-    assert result.structured_content is not None
-    return result.structured_content
+    return result.structured_content or {"problems": (result.meta or {}).get("commission-mcp/problems", [])}
 
 
 async def test_the_example_of_the_docstring_pays_what_it_says(connect: Connect, postgres_18: Installation) -> None:

@@ -28,8 +28,7 @@ ANSWER_CHARS_MAX = 20_000
 
 async def call(client: Client, action: str, **arguments: object) -> dict[str, Any]:
     result = await client.call_tool("chat_history", {"action": action, **arguments})
-    assert result.structured_content is not None
-    return result.structured_content
+    return result.structured_content or {"problems": (result.meta or {}).get("commission-mcp/problems", [])}
 
 
 async def text(client: Client, action: str, **arguments: object) -> str:
@@ -305,7 +304,9 @@ async def test_a_redis_that_is_down_refuses_history_and_nothing_else(
         answer = await client.call_tool("chat_history", {"action": "read"})
         rows = await client.call_tool("query", {"sql": "SELECT 1 AS one"})
 
-    assert refused(answer.structured_content or {}) == {("E_REDIS_UNREACHABLE", "")}
+    assert refused({"problems": (answer.meta or {}).get("commission-mcp/problems", [])}) == {
+        ("E_REDIS_UNREACHABLE", "")
+    }
     assert "secret" not in str(answer)
     assert (rows.structured_content or {})["rows"] == [[1]]
 

@@ -16,8 +16,7 @@ pytestmark = pytest.mark.anyio
 
 async def look(client: Client, **arguments: object) -> dict[str, Any]:
     result = await client.call_tool("schema", arguments)
-    assert result.structured_content is not None
-    return result.structured_content
+    return result.structured_content or {"problems": (result.meta or {}).get("commission-mcp/problems", [])}
 
 
 async def test_every_view_and_column_has_a_meaning(connect: Connect, installation: Installation) -> None:
