@@ -97,3 +97,24 @@ async def test_a_caller_without_a_role_is_refused(connect: Connect, postgres_18:
 
 async def test_a_json_float_is_read_by_its_shortest_text() -> None:
     assert exact_numbers({"a": [7.1, 0.1, 3, "2.50", None, True]}) == {"a": ["7.1", "0.1", 3, "2.50", None, True]}
+
+
+async def test_a_named_refund_under_carry_is_refused_rather_than_paid_wrong(
+    connect: Connect, postgres_18: Installation
+) -> None:
+    rule = {
+        "category_type": "Flat",
+        "value_type": "Percentage",
+        "base_value": "Gross Revenue",
+        "commission": "5",
+        "negative_base": "carry",
+    }
+    sales = [
+        {"sale_id": "s1", "amount": "100", "date": "2026-01-10", "payee": "p1"},
+        {"sale_id": "s2", "amount": "-100", "date": "2026-02-10", "payee": "p1", "refund_of": "s1"},
+    ]
+    plan = {"currency": "USD", "calculation_schedule": "Monthly", "rules": [rule]}
+    async with connect(postgres_18) as client:
+        result = await client.call_tool("calculate_commission", {"plan": plan, "sales": sales})
+
+    assert "E_REFUND" in str(result.meta)

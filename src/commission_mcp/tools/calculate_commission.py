@@ -16,7 +16,9 @@ from commission_mcp.domain.ledger import period_text
 from commission_mcp.domain.money import plain, settle
 from commission_mcp.domain.outcome import Line, Outcome, Statement
 from commission_mcp.domain.parsing import parse_form
-from commission_mcp.errors import Problem
+from commission_mcp.domain.rules import NegativeBase, Rule
+from commission_mcp.domain.sales import Sale
+from commission_mcp.errors import Code, Problem, Refused
 
 ANNOTATIONS = ToolAnnotations(
     title="Calculate commission",
@@ -112,7 +114,22 @@ def _context(context: Mapping[str, Any] | None, payee: str | None) -> object:
 
 def _calculate(form: object) -> tuple[Outcome, tuple[Problem, ...]]:
     inputs = parse_form(form)
+    _refuse_carried_refunds(inputs.plan.rules, inputs.sales)
     return calculate(inputs.plan, inputs.sales, inputs.situation), inputs.warnings
+
+
+def _refuse_carried_refunds(rules: Sequence[Rule], sales: Sequence[Sale]) -> None:
+    """Refuse what the engine cannot pay right yet: it does not re-run the windows that an earlier one carried into."""
+    carries = any(rule.negative_base is NegativeBase.CARRY for rule in rules)
+    if carries and any(sale.refund_of is not None for sale in sales):
+        raise Refused(
+            Problem(
+                Code.REFUND,
+                "A refund of a named sale cannot be calculated together with `negative_base` `carry` yet.",
+                "Use `first_band` or `zero`, or give the refund as a negative sale of its own period.",
+                "sales",
+            )
+        )
 
 
 def _result(outcome: Outcome, warnings: Sequence[Problem], max_items: int) -> CalculationResult:
