@@ -25,6 +25,7 @@ from commission_mcp.storage.proof import prove_denied_reads
 from commission_mcp.storage.reading import Reading, Table
 from commission_mcp.storage.replicas import ReplicaAddresses
 from commission_mcp.storage.values import Value
+from commission_mcp.storage.writing import Writing
 
 __all__ = [
     "LOCAL_ISSUER",
@@ -48,6 +49,7 @@ __all__ = [
     "Table",
     "Value",
     "View",
+    "Writing",
     "add_client",
     "administration",
     "as_problem",

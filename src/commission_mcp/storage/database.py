@@ -15,7 +15,7 @@ from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.sqlguard import Relations
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.catalog import Catalog, read_catalog
-from commission_mcp.storage.credentials import GATE, Credentials
+from commission_mcp.storage.credentials import GATE, WRITER, Credentials
 from commission_mcp.storage.gate import Admission, Gate, Pool
 from commission_mcp.storage.isolation import refuse_breaches
 from commission_mcp.storage.prepare import check_version, require_prepared, unreachable
@@ -24,9 +24,12 @@ from commission_mcp.storage.replicas import ReadNodes, Replica, ReplicaAddresses
 from commission_mcp.storage.sealing import Sealer
 from commission_mcp.storage.tenant_connections import TenantConnections
 from commission_mcp.storage.values import Codec
+from commission_mcp.storage.writing import Writing, writing
 
 _GATE_CONNECTIONS_MAX = 4
 _GATE_WAIT_S = 5.0
+_WRITER_CONNECTIONS_MAX = 4
+_WRITER_STATEMENT_MS, _WRITER_IDLE_MS = 600_000, 60_000
 _CLIENT_CHECK_MS = 200
 
 
@@ -52,12 +55,15 @@ class DatabaseLimits:
 class Database:
     """An open database; see `open_database`."""
 
-    def __init__(self, gate: Gate, nodes: ReadNodes, catalog: Catalog, sealer: Sealer, limits: DatabaseLimits) -> None:
+    def __init__(
+        self, gate: Gate, nodes: ReadNodes, writers: Pool, catalog: Catalog, sealer: Sealer, limits: DatabaseLimits
+    ) -> None:
         self.catalog = catalog
         self.relations = Relations(catalog.relations)
         self.cursors = sealer
         self._gate = gate
         self._nodes = nodes
+        self._writers = writers
         self._codec = Codec()
         self._read_limits = ReadLimits(limits.query_timeout_ms, limits.result_bytes_max)
         self._names = catalog.names
@@ -76,6 +82,23 @@ class Database:
         admission = await self._gate.admit(caller)
         connections = partial(self._nodes.for_client, admission.caller.client_id)
         yield Reading(admission, connections, self._codec, self._read_limits, self._names)
+
+    @asynccontextmanager
+    async def writing(self, caller: Caller, *, read_only: bool = False) -> AsyncGenerator[Writing]:
+        """Run statements of our own as this caller's client, in one transaction; see `Writing`.
+
+        Args:
+            caller: Who asks.
+            read_only: Whether the transaction only reads, all of it from one snapshot.
+
+        Raises:
+            Refused: when the client or the user is unknown or disabled, or the database does not answer.
+        """
+        admission = await self._gate.admit(caller)
+        if self._writers.closed:
+            await self._writers.open()
+        async with writing(self._writers, admission, read_only=read_only) as transaction:
+            yield transaction
 
 
 @asynccontextmanager
@@ -99,7 +122,9 @@ async def open_database(
         pool = await stack.enter_async_context(_gate_pool(address, credentials))
         nodes = ReadNodes(tenants(address), pool, replicas, replica)
         stack.push_async_callback(nodes.close)
-        yield Database(Gate(pool), nodes, catalog, Sealer(credentials.sealing_key("cursor")), limits)
+        writers = _writer_pool(address, credentials)
+        stack.push_async_callback(writers.close)
+        yield Database(Gate(pool), nodes, writers, catalog, Sealer(credentials.sealing_key("cursor")), limits)
 
 
 def _tenant_connections(address: Address, credentials: Credentials, limits: DatabaseLimits) -> TenantConnections:
@@ -170,6 +195,25 @@ async def _gate_pool(address: Address, credentials: Credentials) -> AsyncGenerat
         raise unreachable(address) from None
     finally:
         await pool.close()
+
+
+def _writer_pool(address: Address, credentials: Credentials) -> Pool:
+    options = (
+        f"-c statement_timeout={_WRITER_STATEMENT_MS} -c idle_in_transaction_session_timeout={_WRITER_IDLE_MS} "
+        f"-c client_connection_check_interval={_CLIENT_CHECK_MS}"
+    )
+    conninfo = address.conninfo_as(WRITER, credentials.password(WRITER), "commission-mcp writer", options=options)
+    # Opened by the first who writes: many servers only read.
+    return AsyncConnectionPool(
+        conninfo,
+        min_size=0,
+        max_size=_WRITER_CONNECTIONS_MAX,
+        timeout=_GATE_WAIT_S,
+        open=False,
+        name="writer",
+        kwargs={"autocommit": True},
+        check=AsyncConnectionPool.check_connection,
+    )
 
 
 def _gate_conninfo(address: Address, credentials: Credentials) -> str:

@@ -22,17 +22,23 @@ class Admission:
 
     Attributes:
         caller: The caller, with the roles that it claims and the database grants.
+        user_id: The caller's key in `cm.app_user`, which whatever it writes is signed with.
         login: The database login that its reads go through.
         epoch: Counts the changes of permissions; part of every key of a cached answer.
         visible: Columns, such as ``payees.email``, for which the client has a rule for this masking class.
         time_zone: The client's time zone, for business dates.
+        versions: For each kind of the client's data a mark that is another one after every change.
+        today: The date, in UTC, as the database has it.
     """
 
     caller: Caller
+    user_id: str
     login: str
     epoch: int
     visible: Mapping[str, bool]
     time_zone: str
+    versions: Mapping[str, str]
+    today: str
 
 
 class Gate:
@@ -48,7 +54,7 @@ class Gate:
             Refused: with `E_CLIENT_UNKNOWN`, `E_CLIENT_DISABLED`, `E_USER_UNKNOWN` or `E_DATABASE_UNREACHABLE`.
         """
         row = await self._ask(caller)
-        client_active, user_active, roles, epoch, masked, clear, rules, time_zone = row
+        client_active, user_active, user_id, roles, epoch, masked, clear, rules, time_zone, versions, today = row
         if client_active is None:
             raise _unknown_client(caller)
         if not client_active:
@@ -63,7 +69,10 @@ class Gate:
             raise _unknown_user(caller)
         granted = replace(caller, roles=caller.roles & {Role(role) for role in roles})
         logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
-        return Admission(granted, logins[granted.masking], epoch, rules.get(granted.masking, {}), time_zone)
+        visible = rules.get(granted.masking, {})
+        return Admission(
+            granted, user_id, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat()
+        )
 
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
