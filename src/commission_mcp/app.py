@@ -29,6 +29,7 @@ from commission_mcp.storage import (
     operations,
     prepare,
 )
+from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.sessions import SessionLimits, Sessions, open_sessions
 
@@ -88,17 +89,25 @@ class Opening(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """What answers questions: the database, and the cache of its answers."""
+
+    database: Database
+    query_cache: QueryCache
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """What a tool may use.
 
     Attributes:
         settings: The operator's settings.
-        opening: The database, which may still be starting; see `database`.
+        opening: The database and the query cache, which may still be starting; see `database` and `query_cache`.
         opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
     """
 
     settings: Settings
-    opening: Opening[Database]
+    opening: Opening[Storage]
     opening_sessions: Opening[Sessions]
 
     async def database(self) -> Database:
@@ -107,7 +116,15 @@ class App:
         Raises:
             Refused: when it could not be opened.
         """
-        return await self.opening.get()
+        return (await self.opening.get()).database
+
+    async def query_cache(self) -> QueryCache:
+        """The cache of the database's answers; whether its server is up makes no difference here.
+
+        Raises:
+            Refused: when the database could not be opened.
+        """
+        return (await self.opening.get()).query_cache
 
     async def sessions(self) -> Sessions:
         """The conversations.
@@ -191,8 +208,8 @@ async def reach(settings: Settings) -> AsyncGenerator[Reached]:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncGenerator[Database]:
-    """The database of the settings; the embedded one is prepared on the way.
+async def open_storage(settings: Settings) -> AsyncGenerator[Storage]:
+    """The database of the settings and the cache of its answers; the embedded database is prepared on the way.
 
     Raises:
         Refused: when it cannot be reached, prepared or trusted.
@@ -200,8 +217,13 @@ async def open_storage(settings: Settings) -> AsyncGenerator[Database]:
     async with reach(settings) as reached:
         await prepare_embedded(settings, reached)
         limits, replicas = _limits(settings), _replicas(settings)
-        async with open_database(reached.address, reached.credentials, limits, replicas) as database:
-            yield database
+        async with (
+            open_database(reached.address, reached.credentials, limits, replicas) as database,
+            open_query_cache(
+                reached.cache_url, reached.credentials, connections_max=settings.redis_pool_size
+            ) as query_cache,
+        ):
+            yield Storage(database, query_cache)
 
 
 @asynccontextmanager

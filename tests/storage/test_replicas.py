@@ -50,9 +50,10 @@ async def served_by(connect: Connect, installation: Installation, variables: Map
     async with administration(installation.address) as connection:
         began = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
         async with connect(reading) as client:
-            result = await client.call_tool("query", {"sql": "SELECT count(*) FROM sales"})
+            # With a clock in it, the answer is not one that the cache gives.
+            result = await client.call_tool("query", {"sql": "SELECT count(*), min(now()) FROM sales"})
             content: dict[str, Any] = result.structured_content or {}
-            assert content["rows"] == [[400]]
+            assert content["rows"][0][0] == 400
             row = await (await connection.execute(READERS, began)).fetchone()
     return "primary" if row and row[0] else "replica"
 

@@ -155,6 +155,8 @@ async def test_a_cursor_over_changed_data_is_stale(connect: Connect, installatio
         cursor = (await ask(client, sql, max_rows=5))["next_cursor"]
         async with operations(installation.address) as connection:
             await connection.execute("UPDATE cm.uom SET name = name WHERE client_id = 'client-a'")
+            assert (await ask(client, sql, max_rows=5, cursor=cursor))["row_count"] == 5
+            await connection.execute("UPDATE cm.sale SET customer = customer WHERE client_id = 'client-a'")
 
         assert await codes(client, sql, cursor=cursor) == {"E_CURSOR_STALE"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -44,12 +44,21 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view that readers have: its name, meaning, key and columns."""
+    """A view that readers have.
+
+    Attributes:
+        name: Its name.
+        meaning: What it shows.
+        key: The columns that name one row.
+        columns: Its columns.
+        tables: The tables whose rows it shows; None when changes of one of them are not counted in the data versions.
+    """
 
     name: str
     meaning: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    tables: frozenset[str] | None
 
     @property
     def examples(self) -> tuple[str, ...]:
@@ -105,6 +114,16 @@ class Catalog:
             if column.maskable and not admission.visible.get(f"{view.name}.{column.name}", clear)
         )
 
+    def tables_behind(self, relations: Iterable[str]) -> frozenset[str] | None:
+        """The tables whose rows these views, as ``schema.view``, show; None when not all changes are counted."""
+        behind: frozenset[str] = frozenset()
+        for relation in relations:
+            tables = self.views[relation.removeprefix("commission.")].tables
+            if tables is None:
+                return None
+            behind |= tables
+        return behind
+
     @property
     def relations(self) -> dict[str, dict[str, str]]:
         """For the guard: ``schema.view`` to its columns and their types."""
@@ -130,15 +149,38 @@ GROUP BY c.oid, c.relname
 ORDER BY c.relname
 """
 
+# The tables behind each view, through views of views, and whether every kind of change to their rows bumps a version.
+_TABLES = """
+WITH RECURSIVE behind (view, relation) AS (
+  SELECT c.oid, c.oid FROM pg_class c WHERE c.relnamespace = 'commission'::regnamespace AND c.relkind = 'v'
+  UNION
+  SELECT b.view, d.refobjid
+  FROM behind b
+  JOIN pg_rewrite r ON r.ev_class = b.relation
+  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+)
+SELECT v.relname, array_agg(t.relname::text), bool_and(
+  3 = (SELECT count(*) FROM pg_trigger g
+       WHERE g.tgrelid = t.oid AND g.tgfoid = 'cm_priv.bump_version()'::regprocedure AND g.tgenabled IN ('O', 'A')))
+FROM behind b JOIN pg_class v ON v.oid = b.view JOIN pg_class t ON t.oid = b.relation AND t.relkind <> 'v'
+GROUP BY v.relname
+"""
+
 
 async def read_catalog(connection: psycopg.AsyncConnection) -> Catalog:
     """Read the views, their columns and comments; any login with the catalogs may ask."""
     rows = await (await connection.execute(_QUERY)).fetchall()
     keys = {name: frozenset(names) for name, _, _, names, _, _ in rows}
-    return Catalog({str(row[0]): _view(row, keys) for row in rows})
+    behind = await (await connection.execute(_TABLES)).fetchall()
+    tables = {str(view): frozenset[str](names) for view, names, counted in behind if counted}
+    return Catalog({str(row[0]): _view(row, keys, tables.get(str(row[0]))) for row in rows})
 
 
-def _view(row: tuple[str, str, str, list[str], list[str], list[str]], columns_of: Mapping[str, frozenset[str]]) -> View:
+def _view(
+    row: tuple[str, str, str, list[str], list[str], list[str]],
+    columns_of: Mapping[str, frozenset[str]],
+    tables: frozenset[str] | None,
+) -> View:
     name, comment, definition, names, types, comments = row
     key = _KEY.search(comment)
     masked = {column for view, column in _MASK.findall(definition) if view == name}
@@ -150,6 +192,7 @@ def _view(row: tuple[str, str, str, list[str], list[str], list[str]], columns_of
             Column(column, type_, meaning, _reference(meaning, columns_of), column in masked)
             for column, type_, meaning in zip(names, types, comments, strict=True)
         ),
+        tables,
     )
 
 

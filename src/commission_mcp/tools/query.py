@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -18,6 +20,7 @@ from commission_mcp.domain.caller import Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.sqlguard import Select, parse_select
 from commission_mcp.storage import Admission, Database, Table, Value
+from commission_mcp.storage.query_cache import Answer, Made, Outcome, Question
 
 ANNOTATIONS = ToolAnnotations(
     title="Query", read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -42,6 +45,7 @@ class QueryResult(BaseModel):
     next_cursor: str | None = Field(description="Pass as `cursor` with the same sql and params for the next rows.")
     cache_hit: bool
     cache: Literal["hit", "miss", "bypass"]
+    cache_age_s: float = Field(description="How long ago the rows were read from the database.")
     elapsed_ms: float
     as_of: str = Field(description="Time of the snapshot that the rows are from.")
     warnings: list[str]
@@ -64,34 +68,45 @@ async def query(
     When `truncated` is true, call again with `next_cursor`, or better: aggregate in SQL.
     """
     started_s = time.perf_counter()
-    database = await app.database()
+    database, query_cache = await app.database(), await app.query_cache()
     select = parse_select(sql, database.relations, parameter_count=len(params or []))
     async with database.reading(caller) as reading:
         reading.admission.caller.require(Role.ANALYST, Role.FINANCE, Role.ADMIN)
-        question = _Question(select, params or [], reading.admission)
-        page = question.page(database, cursor)
-        # A row takes two characters at least, so more rows than that could not be returned anyway.
-        rows_max = min(max_rows, max_chars // 2)
-        table = await reading.fetch(select, params or [], rows_max=rows_max, offset=page.offset)
-    question.refuse_stale(page, table)
-    shown = _fit(table.rows, max_chars)
-    truncated = table.more or len(shown) < len(table.rows)
-    elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
+        tables = database.catalog.tables_behind(select.relations)
+        paging = _Paging(select, params or [], reading.admission, tables)
+        page = paging.page(database, cursor)
+        question = Question(
+            reading.admission,
+            select,
+            params or [],
+            (max_rows, max_chars, page.offset, app.settings.result_bytes_max),
+            tables,
+        )
+
+        async def read() -> Made:
+            # A row takes two characters at least, so more rows than that could not be returned anyway.
+            rows_max = min(max_rows, max_chars // 2)
+            table = await reading.fetch(select, question.params, rows_max=rows_max, offset=page.offset)
+            return Made(_answer(table, max_chars), table.versions)
+
+        found = await query_cache.find(question, read)
+    paging.refuse_stale(page, found.versions)
+    answer, count = found.answer, len(found.answer.rows)
     structured: dict[str, Any] = {
-        "columns": [{"name": name, "type": type_} for name, type_ in table.columns],
-        "rows": table.rows[: len(shown)],
-        "row_count": len(shown),
-        "truncated": truncated,
-        "next_cursor": question.cursor(database, page.offset + len(shown), table) if truncated else None,
-        "cache_hit": False,
-        "cache": "bypass",
-        "elapsed_ms": elapsed_ms,
-        "as_of": table.as_of,
-        "warnings": _warnings(select, truncated=truncated, paging=cursor is not None),
+        "columns": answer.columns,
+        "rows": answer.rows,
+        "row_count": count,
+        "truncated": answer.truncated,
+        "next_cursor": paging.cursor(database, page.offset + count, found.versions) if answer.truncated else None,
+        "cache_hit": found.outcome is Outcome.HIT,
+        "cache": str(found.outcome),
+        "cache_age_s": _age_s(answer.as_of) if found.outcome is Outcome.HIT else 0.0,
+        "elapsed_ms": round((time.perf_counter() - started_s) * 1000, 1),
+        "as_of": answer.as_of,
+        "warnings": _warnings(select, truncated=answer.truncated, paging=cursor is not None),
     }
-    return CallToolResult(
-        content=[TextContent(type="text", text=_text(structured, shown))], structured_content=structured
-    )
+    text = _text(structured, answer.lines)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +118,13 @@ class _Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What is asked and by whom: what a cursor is good for."""
+class _Paging:
+    """The pages of one answer: what was asked and by whom, which is what a cursor is good for."""
 
     select: Select
     params: Sequence[Value]
     admission: Admission
+    tables: frozenset[str] | None
 
     def page(self, database: Database, cursor: str | None) -> _Page:
         """The page that a cursor names; the first one without a cursor."""
@@ -129,18 +145,18 @@ class _Question:
             raise _stale("The cursor has expired.")
         return _Page(offset, str(content["versions"]))
 
-    def refuse_stale(self, page: _Page, table: Table) -> None:
+    def refuse_stale(self, page: _Page, versions: Mapping[str, str]) -> None:
         """Refuse to continue an answer over data that has changed since."""
-        if page.versions is not None and page.versions != _digest_versions(table.versions):
+        if page.versions is not None and page.versions != self._digest_versions(versions):
             raise _stale("The data has changed since the first page.")
 
-    def cursor(self, database: Database, offset: int, table: Table) -> str:
+    def cursor(self, database: Database, offset: int, versions: Mapping[str, str]) -> str:
         """The cursor for the rows after this many."""
         return database.cursors.seal(
             {
                 "question": self._digest(),
                 "offset": offset,
-                "versions": _digest_versions(table.versions),
+                "versions": self._digest_versions(versions),
                 "expires_at": int(time.time()) + _CURSOR_LIFETIME_S,
             }
         )
@@ -148,16 +164,30 @@ class _Question:
     def _digest(self) -> str:
         caller = self.admission.caller
         asked = [caller.client_id, caller.issuer, caller.subject, self.admission.login, self.admission.epoch]
-        return hashlib.sha256(orjson.dumps([asked, self.select.sql, self.params])).hexdigest()
+        # The standard library's JSON tells apart all values that there can be, long numbers and NaN included.
+        return hashlib.sha256(json.dumps([asked, self.select.sql, self.params]).encode()).hexdigest()
 
-
-def _digest_versions(versions: Mapping[str, str]) -> str:
-    seen = sorted((relation, version) for relation, version in versions.items() if relation not in _UNSEEN)
-    return hashlib.sha256(orjson.dumps(seen)).hexdigest()
+    def _digest_versions(self, versions: Mapping[str, str]) -> str:
+        """What tells the data of this answer from the same data changed; all data when it is not known which it is."""
+        tables = versions.keys() - _UNSEEN if self.tables is None else self.tables | {"mask_rule"}
+        return hashlib.sha256(orjson.dumps([(table, versions.get(table)) for table in sorted(tables)])).hexdigest()
 
 
 def _stale(reason: str) -> Refused:
     return Refused(Problem(Code.CURSOR_STALE, reason, "Leave `cursor` out to begin anew.", "cursor"))
+
+
+def _age_s(as_of: str) -> float:
+    """How old a snapshot is; the clocks of server and database may differ a little."""
+    return max(0.0, round((datetime.now(UTC) - datetime.fromisoformat(as_of)).total_seconds(), 1))
+
+
+def _answer(table: Table, max_chars: int) -> Answer:
+    """As much of the table as fits."""
+    lines = _fit(table.rows, max_chars)
+    truncated = table.more or len(lines) < len(table.rows)
+    columns = [{"name": name, "type": type_} for name, type_ in table.columns]
+    return Answer(columns, table.rows[: len(lines)], lines, truncated, table.as_of)
 
 
 def _fit(rows: Sequence[tuple[object, ...]], max_chars: int) -> list[str]:

@@ -1,0 +1,215 @@
+"""The query cache: an answer from the server, from a caller who reads it right now, or read anew."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from commission_mcp.errors import Refused
+from commission_mcp.storage.credentials import Credentials
+from commission_mcp.storage.query_cache.answer import Answer
+from commission_mcp.storage.query_cache.flights import Flights
+from commission_mcp.storage.query_cache.question import Question
+from commission_mcp.storage.query_cache.records import Kept, Record, Records
+from commission_mcp.storage.query_cache.trouble import Unserved
+from commission_mcp.storage.redis_limits import RedisLimits
+
+if TYPE_CHECKING:
+    from commission_mcp.storage.query_cache.shelf import Shelf
+
+TTL_S = 300
+_TURN_S = 5  # how long another process is waited for; a slower query may run once in each
+_POLL_S = 0.02
+_CONNECT_MS, _ANSWER_MS, _CALL_MS = 50, 200, 500
+
+_log = logging.getLogger("commission_mcp.query_cache")
+
+
+class Outcome(StrEnum):
+    """How an answer came about."""
+
+    HIT = "hit"  # kept, or read for another caller just now
+    MISS = "miss"  # read, and kept
+    BYPASS = "bypass"  # read, and not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An answer that was read just now, and the versions of the data in its snapshot."""
+
+    answer: Answer
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer, how it came about, and versions of all data in which it is right."""
+
+    answer: Answer
+    versions: Mapping[str, str]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The right to read one answer for all processes."""
+
+    token: str
+
+
+Read: TypeAlias = Callable[[], Awaitable[Made]]
+
+
+class QueryCache:
+    """Gives answers; see `open_query_cache`.
+
+    Args:
+        shelf: Where answers are kept; None when there is no such place.
+        credentials: What answers are sealed with, and their names made.
+        clock: What tells the time, in seconds since 1970.
+        chance: What draws numbers, at least 0 and less than 1.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf | None,
+        credentials: Credentials,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._shelf = shelf
+        self._records = Records(credentials.sealing_key("query cache"))
+        self._naming = credentials.sealing_key("query cache names")
+        self._flights: Flights[Found] = Flights()
+        self._clock = clock
+        self._chance = chance
+
+    async def find(self, question: Question, read: Read) -> Found:
+        """The answer to a question.
+
+        Raises:
+            Refused: when it has to be read and cannot.
+        """
+        if not question.cacheable:
+            return _bypassing(await read())
+        admission = question.admission
+        name = question.name(self._naming, admission.versions, admission.today)
+        found, own = await self._flights.share(name, lambda: self._find(question, name, read))
+        if own or found.outcome is Outcome.BYPASS:
+            return found
+        return replace(found, outcome=Outcome.HIT)
+
+    async def _find(self, question: Question, name: str, read: Read) -> Found:
+        if self._shelf is None:
+            return _bypassing(await read())
+        try:
+            found = await self._kept_or_turn(self._shelf, name)
+        except Unserved:
+            return _bypassing(await read())
+        if isinstance(found, Answer):
+            return Found(found, question.admission.versions, Outcome.HIT)
+        return await self._make(self._shelf, question, name, found, read)
+
+    async def _kept_or_turn(self, shelf: Shelf, name: str) -> Answer | _Turn:
+        """The answer that is kept, or the turn to read it."""
+        sealed = await shelf.get(name)
+        record = self._open(name, sealed)
+        if record is None:
+            return await self._await_turn(shelf, name)
+        if record.is_due(self._clock(), self._chance()):
+            return await self._early_turn(shelf, name, sealed) or record.answer
+        return record.answer
+
+    async def _early_turn(self, shelf: Shelf, name: str, sealed: bytes | None) -> _Turn | None:
+        """The turn to renew an answer that is good for a little longer, unless somebody has it or has done it."""
+        turn = _Turn(secrets.token_hex(8))
+        try:
+            given, sealed_now = await shelf.claim(name, turn.token, turn_ms=_TURN_S * 1000)
+        except Unserved:
+            return None
+        if given and sealed_now == sealed:
+            return turn
+        if given:
+            await shelf.end_turn(name, turn.token, None)
+        return None
+
+    async def _await_turn(self, shelf: Shelf, name: str) -> Answer | _Turn:
+        """The turn to read an answer, or the answer when another process has read it meanwhile."""
+        turn = _Turn(secrets.token_hex(8))
+        with anyio.move_on_after(_TURN_S):
+            while True:
+                given, sealed = await shelf.claim(name, turn.token, turn_ms=_TURN_S * 1000)
+                record = self._open(name, sealed)
+                if record is not None:
+                    if given:
+                        await shelf.end_turn(name, turn.token, None)
+                    return record.answer
+                if given:
+                    return turn
+                await anyio.sleep(_POLL_S)
+        return turn  # whoever has it takes too long
+
+    def _open(self, name: str, sealed: bytes | None) -> Record | None:
+        record = self._records.open(name, sealed)
+        return record if record is not None and self._clock() < record.expires_at_s else None
+
+    async def _make(self, shelf: Shelf, question: Question, name: str, turn: _Turn, read: Read) -> Found:
+        """Read the answer, and keep it under the versions that it was read in."""
+        started_s = time.perf_counter()
+        kept, stays = None, False
+        try:
+            made = await read()
+            kept = self._to_keep(question, made, time.perf_counter() - started_s)
+        finally:
+            with anyio.CancelScope(shield=True):
+                stays = await shelf.end_turn(name, turn.token, kept)
+        return Found(made.answer, made.versions, Outcome.MISS if stays else Outcome.BYPASS)
+
+    def _to_keep(self, question: Question, made: Made, cost_s: float) -> Kept | None:
+        # The snapshot may be later than the admission, or earlier on a replica: its own versions and date count.
+        name = question.name(self._naming, made.versions, made.answer.as_of[:10])
+        sealed = self._records.seal(name, Record(made.answer, self._clock() + TTL_S, cost_s))
+        return Kept(name, sealed, TTL_S * 1000) if sealed is not None else None
+
+
+@asynccontextmanager
+async def open_query_cache(
+    url: str, credentials: Credentials, *, connections_max: int = 10
+) -> AsyncGenerator[QueryCache]:
+    """The cache on a Redis or Valkey, which need not be up; without one, every answer is read anew.
+
+    Args:
+        url: Its address: `redis://`, `rediss://` or `unix://`.
+        credentials: What answers are sealed with.
+        connections_max: Connections kept to the server.
+    """
+    await anyio.to_thread.run_sync(
+        import_module, f"{__package__}.shelf"
+    )  # 150 ms that the event loop has better use for
+    from commission_mcp.storage.query_cache.shelf import RELEASE, Shelf  # noqa: PLC0415 - imports redis
+    from commission_mcp.storage.redis_connections import open_redis  # noqa: PLC0415 - as above
+
+    limits = RedisLimits(connections_max, _CONNECT_MS, _ANSWER_MS, _CALL_MS, pauses_ms=())
+    async with AsyncExitStack() as stack:
+        try:
+            shelf = Shelf(await stack.enter_async_context(open_redis(url, [RELEASE], limits)))
+        except Refused as refused:
+            _log.warning("there is no query cache", extra={"code": refused.problems[0].code})
+            shelf = None
+        yield QueryCache(shelf, credentials)
+
+
+def _bypassing(made: Made) -> Found:
+    return Found(made.answer, made.versions, Outcome.BYPASS)

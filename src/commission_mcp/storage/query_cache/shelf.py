@@ -1,0 +1,108 @@
+"""The server's side of the cache: short waits, and none at all for a server that has just failed.
+
+Importing this module imports redis, which takes about 150 ms: whoever opens a cache imports it then, not before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from commission_mcp.errors import Code, Refused
+from commission_mcp.storage.query_cache.records import Kept
+from commission_mcp.storage.query_cache.trouble import Trouble, Unserved
+from commission_mcp.storage.redis_connections import Command, RedisServer, Script
+
+RELEASE = Script('if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0')
+
+_PAUSE_S = 1.0  # how long a server that failed is left alone
+
+
+class Shelf:
+    """Keeps bytes under names for a while, and lets one of all processes take a name's turn.
+
+    Args:
+        server: Where they are kept.
+        clock: What tells the time, in seconds.
+    """
+
+    def __init__(self, server: RedisServer, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
+        self._clock = clock
+        self._unreached = Trouble("is not reached")
+        self._unwritable = Trouble("takes no writes")
+        self._retry_at_s = clock()
+
+    async def get(self, name: str) -> bytes | None:
+        """What is kept under a name.
+
+        Raises:
+            Unserved: when the server does not tell.
+        """
+        (kept,) = await self._send(("GET", name))
+        return kept
+
+    async def claim(self, name: str, token: str, *, turn_ms: int) -> tuple[bool, bytes | None]:
+        """Whether it is this caller's turn to fill a name, and what is kept there, looked up after the turn was given.
+
+        Args:
+            name: The name.
+            token: What tells this caller from others.
+            turn_ms: How long a turn lasts at most.
+
+        Raises:
+            Unserved: when the server does not tell.
+        """
+        claiming: Command = ("SET", _turn(name), token, "NX", "PX", turn_ms)
+        given, kept = await self._send(claiming, ("GET", name), writing=True)
+        return given is not None, kept
+
+    async def end_turn(self, name: str, token: str, kept: Kept | None) -> bool:
+        """End this caller's turn, if it has it, and keep what came of it; False when the server does not."""
+        release = RELEASE.call([_turn(name)], token)
+        try:
+            if kept is None:
+                await self._send(release)
+            else:
+                await self._send(("SET", kept.name, kept.content, "PX", kept.ttl_ms), release, writing=True)
+        except Unserved:
+            return False  # a turn ends by itself
+        return kept is not None
+
+    async def _send(self, *commands: Command, writing: bool = False) -> list[Any]:
+        if not self._may_try():
+            raise Unserved
+        try:
+            answers = await self._server.send(*commands)
+        except Refused as refused:
+            self._note(refused.problems[0].code)
+            raise Unserved from None
+        except ResponseError:
+            raise Unserved from None  # something that is not ours lies under the name, or the server knows us no more
+        self._unreached.note(present=False)
+        if writing:
+            self._unwritable.note(present=False)
+        return answers
+
+    def _may_try(self) -> bool:
+        now_s = self._clock()
+        if now_s < self._retry_at_s:
+            return False
+        if self._unreached.present:
+            self._retry_at_s = now_s + _PAUSE_S  # this call finds out for all
+        return True
+
+    def _note(self, code: Code) -> None:
+        if code is Code.REDIS_UNREACHABLE:
+            self._unreached.note(present=True, code=code)
+            self._retry_at_s = self._clock() + _PAUSE_S
+        elif code is not Code.BUSY:
+            self._unwritable.note(present=True, code=code)
+
+
+def _turn(name: str) -> str:
+    """The name of a turn; not among the client's answers, so that clearing those ends no turn."""
+    return name.replace("cm:1:q:", "cm:1:qt:", 1)
