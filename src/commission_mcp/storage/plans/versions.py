@@ -1,0 +1,126 @@
+"""Reading plan versions: the inline form in canonical JSON, and the hash of it that approvals bind to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import LiteralString, cast
+
+from psycopg.rows import TupleRow
+
+from commission_mcp.domain.money import loads
+from commission_mcp.domain.parsing import parse_plan
+from commission_mcp.domain.parsing.reader import nearest
+from commission_mcp.domain.plan import Plan
+from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.writing import Writing
+
+IN_FORCE = ("active", "superseded")
+"""The statuses of versions that results are computed from."""
+
+_NAMES_MAX = 2_000
+_COLUMNS: LiteralString = (
+    "SELECT p.plan_id, v.version, p.plan_name, v.status, v.description, lower(v.valid), upper(v.valid) - 1, "
+    "v.assignee_type, v.object_type, v.currency, v.definition::text, encode(v.definition_sha256, 'hex'), v.created_by "
+    "FROM cm.plan p JOIN cm.plan_version v USING (client_id, plan_id) "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVersion:
+    """A stored version of a plan.
+
+    Attributes:
+        definition: The plan in the inline form; its numbers are integers or texts.
+        sha256: SHA-256 of the canonical JSON, in hexadecimal.
+        valid_from: First day of validity.
+        valid_to: Last day of validity; None is open.
+        created_by: The author's `user_id`.
+    """
+
+    plan_id: str
+    version: int
+    name: str
+    status: str
+    description: str
+    valid_from: date
+    valid_to: date | None
+    assignee_type: str
+    object_type: str
+    currency: str
+    definition: dict[str, object]
+    sha256: str
+    created_by: str
+
+    @property
+    def ref(self) -> str:
+        """How approvals name it: `plan-123/2`."""
+        return f"{self.plan_id}/{self.version}"
+
+    def plan(self) -> Plan:
+        """The plan as the engine takes it.
+
+        Raises:
+            Refused: when the stored definition is no plan.
+        """
+        return parse_plan(self.definition, self.currency)[0]
+
+    def covers(self, day: date) -> bool:
+        """Whether the day lies in its validity."""
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+
+async def load_version(writing: Writing, plan_id: str, version: int | None = None) -> PlanVersion:
+    """One version of a plan; without a number the newest active one, else the newest that is not withdrawn.
+
+    Raises:
+        Refused: with `E_NOT_FOUND`, naming the nearest plan.
+    """
+    rows = await writing.rows(
+        _COLUMNS + "WHERE p.client_id = %s AND p.plan_id = %s AND (v.version = %s OR (%s::int IS NULL "
+        "AND v.status <> 'withdrawn')) ORDER BY (v.status = 'active') DESC, v.version DESC LIMIT 1",
+        [writing.client_id, plan_id, version, version],
+    )
+    if not rows:
+        raise await _not_found(writing, plan_id, version)
+    return version_of(rows[0])
+
+
+async def load_versions(writing: Writing, plan_id: str) -> list[PlanVersion]:
+    """All versions of a plan, the newest first; empty when there is no such plan."""
+    rows = await writing.rows(
+        _COLUMNS + "WHERE p.client_id = %s AND p.plan_id = %s ORDER BY v.version DESC", [writing.client_id, plan_id]
+    )
+    return [version_of(row) for row in rows]
+
+
+async def versions_in_force(writing: Writing, first: date, last: date) -> list[PlanVersion]:
+    """The versions that hold on some day from `first` to `last`, both included, by plan, the newest first.
+
+    A superseded version still holds on the days that no newer version in force of its plan covers: on each day, the
+    first of a plan's versions here that covers it.
+    """
+    rows = await writing.rows(
+        _COLUMNS + "WHERE p.client_id = %s AND v.status = ANY (%s) AND v.valid && daterange(%s, %s, '[]') "
+        "ORDER BY p.plan_id, v.version DESC",
+        [writing.client_id, list(IN_FORCE), first, last],
+    )
+    return [version_of(row) for row in rows]
+
+
+def version_of(row: TupleRow) -> PlanVersion:
+    """The version in a row of the columns above."""
+    values = list(row)
+    values[-3] = cast("dict[str, object]", loads(values[-3]))
+    return PlanVersion(*values)
+
+
+async def _not_found(writing: Writing, plan_id: str, version: int | None) -> Refused:
+    rows = await writing.rows(
+        "SELECT plan_id FROM cm.plan WHERE client_id = %s AND NOT withdrawn ORDER BY plan_id LIMIT %s",
+        [writing.client_id, _NAMES_MAX],
+    )
+    known = [str(row[0]) for row in rows]
+    what = f"plan {plan_id[:80]!r}" if version is None else f"version {version} of plan {plan_id[:80]!r}"
+    fix = f"{nearest(plan_id, known)}The view `commission_plans` lists the plans, `plan_versions` their versions."
+    return Refused(Problem(Code.NOT_FOUND, f"There is no {what}.", fix, "plan_id" if version is None else "version"))
