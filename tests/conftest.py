@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,9 @@ import pytest
 from mcp.client import Client as McpClient
 
 from commission_mcp.embedded import open_servers
+from commission_mcp.search.embedders import open_embedder
+from commission_mcp.search.embedding import Embedder
+from commission_mcp.search.model import fetch_model
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.storage import (
@@ -79,6 +83,21 @@ def debian_program() -> Callable[[str], list[str]]:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def model_directory() -> Path:
+    """The embedding model, fetched once into the user's cache, or where COMMISSION_TEST_MODEL_DIRECTORY says."""
+    given = os.environ.get("COMMISSION_TEST_MODEL_DIRECTORY")
+    directory = Path(given) if given else Path.home() / ".cache" / "commission-mcp-tests" / "model"
+    fetch_model(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def embedder(model_directory: Path) -> Embedder:
+    """The default embedder."""
+    return open_embedder("sentence-transformers/all-MiniLM-L6-v2", model_directory)
 
 
 @pytest.fixture(scope="session")

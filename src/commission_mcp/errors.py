@@ -119,6 +119,12 @@ class Code(StrEnum):
     FX = "E_FX"  # a foreign currency without a rate
     REFUND = "E_REFUND"  # a refund without its sale, or of the wrong sign
 
+    # The embedding model
+    MODEL_MISSING = "E_MODEL_MISSING"  # not fetched yet, or no such model
+    MODEL_DAMAGED = "E_MODEL_DAMAGED"  # its files are not the published ones
+    MODEL_FETCH = "E_MODEL_FETCH"  # it could not be fetched
+    MODEL_EXTRA = "E_MODEL_EXTRA"  # it needs an extra that is not installed
+
     # Warnings
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"

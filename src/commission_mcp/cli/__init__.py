@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from commission_mcp.cli import check_sql, client, demo, doctor, imports, serve, setup
+from commission_mcp.cli import check_sql, client, demo, doctor, imports, model, serve, setup
 from commission_mcp.errors import Refused
 
 _REFUSED_EXIT = 2
@@ -26,6 +26,7 @@ commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("check-sql")(check_sql.check_sql)
 commands.add_typer(client.commands, name="client")
+commands.add_typer(model.commands, name="model")
 
 
 def run() -> None:
