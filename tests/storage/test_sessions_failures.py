@@ -310,7 +310,7 @@ async def test_a_login_without_the_right_to_a_command_is_a_refusal(valkey: Valke
         assert set((await outcomes(sessions)).values()) == {"E_REDIS_UNREACHABLE"}
 
 
-@pytest.mark.parametrize("url", ["redis+sentinel://:secret@a:1/x", "redis+cluster://a:1", "http://a", "redis://a?db=x"])
+@pytest.mark.parametrize("url", ["redis+sentinel://:secret@a:1", "redis+cluster://a:1/3", "http://a", "redis://a?db=x"])
 async def test_an_address_of_another_kind_is_refused_when_it_is_opened(url: str) -> None:
     with pytest.raises(Refused) as caught:
         async with opened(url):

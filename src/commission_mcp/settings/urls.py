@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import SplitResult, quote, urlsplit
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 HTTP_SCHEMES = ("https", "http")
 
 MASK = "***"

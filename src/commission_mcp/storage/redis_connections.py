@@ -9,28 +9,22 @@ import hashlib
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
-    RedisError,
     ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.redis_limits import RedisLimits
-
-Command: TypeAlias = tuple[str | bytes | int, ...]
+from commission_mcp.storage.redis_topologies import Command, Topology, topology
 
 _CLOSING_S = 0.5
 # What a server says, in these words at the beginning, when it is up but may not be written to or asked.
@@ -53,9 +47,9 @@ class Script:
 class RedisServer:
     """An open server; see `open_redis`."""
 
-    def __init__(self, client: Redis, scripts: Sequence[Script], limits: RedisLimits) -> None:
-        self._client = client
-        self._loading: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.text) for script in scripts)
+    def __init__(self, topology: Topology, scripts: Sequence[Script], limits: RedisLimits) -> None:
+        self._topology = topology
+        self._scripts = scripts
         self._limits = limits
         self._turns = anyio.CapacityLimiter(limits.connections_max)
 
@@ -86,23 +80,39 @@ class RedisServer:
 
     async def _with_scripts(self, commands: Sequence[Command]) -> list[Any]:
         try:
-            return await self._together(commands)
+            return await self._topology.together(commands)
         except NoScriptError:
-            await self._together(self._loading)
-            return await self._together(commands)
+            for script in self._scripts:
+                await self._topology.on_primaries("SCRIPT", "LOAD", script.text)
+            return await self._topology.together(commands)
 
-    async def _together(self, commands: Sequence[Command]) -> list[Any]:
-        if len(commands) == 1:
-            return [await self._client.execute_command(*commands[0])]  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)  # pyright: ignore[reportUnknownMemberType] - as above
-            # Raised by redis-py itself, an error would quote the command, and with it what somebody wrote.
-            answers = await pipeline.execute(raise_on_error=False)
-        for answer in answers:
-            if isinstance(answer, RedisError):
-                raise answer
-        return answers
+    async def remove(self, prefix: str) -> int:
+        """Remove every key whose name begins so; how many there were.
+
+        Args:
+            prefix: The beginning, without characters that mean something in a pattern.
+
+        Raises:
+            Refused: as `send` does; some may be gone then.
+        """
+        removed = 0
+        with _refusing():
+            async for names in self._topology.names(f"{prefix}*"):
+                commands: list[Command] = [("UNLINK", name) for name in names]
+                removed += sum(await self.send(*commands)) if commands else 0
+        return removed
+
+    async def info(self) -> list[dict[str, Any]]:
+        """What each primary says of itself.
+
+        Raises:
+            Refused: as `send` does.
+        """
+        try:
+            with anyio.fail_after(self._limits.call_timeout_ms / 1000), _refusing():
+                return await self._topology.on_primaries("INFO")
+        except TimeoutError:
+            raise unreachable() from None
 
 
 @asynccontextmanager
@@ -110,44 +120,19 @@ async def open_redis(url: str, scripts: Sequence[Script], limits: RedisLimits) -
     """A server to send commands to; connections are made when they are needed, and anew after a failure.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`, with the options that redis-py reads from an address.
+        url: Its address; see `redis_topologies.topology`.
         scripts: The scripts that are going to be called.
         limits: How long it may take.
 
     Raises:
         Refused: with `E_SETTING` for an address of another kind.
     """
-    pool = _pool(url, limits)
+    reached = topology(url, limits)
     try:
-        yield RedisServer(Redis(connection_pool=pool), scripts, limits)
+        yield RedisServer(reached, scripts, limits)
     finally:
         with anyio.move_on_after(_CLOSING_S, shield=True):
-            await pool.disconnect()
-
-
-def _pool(url: str, limits: RedisLimits) -> ConnectionPool:
-    try:
-        pool = ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py leaves kwargs untyped
-            url,
-            max_connections=limits.connections_max,
-            socket_connect_timeout=limits.connect_timeout_ms / 1000,
-            socket_timeout=limits.answer_timeout_ms / 1000,
-            # redis-py tries again in connecting and in sending, one inside the other; `RedisServer` does it once.
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
-    except ValueError:
-        raise Refused(
-            Problem(
-                Code.SETTING,
-                "This kind of address is not served yet.",
-                "Use redis://, rediss:// or unix://, and check the options after the question mark.",
-                "COMMISSION_REDIS_URL",
-            )
-        ) from None
-    # Whatever the address says of them: answers come as bytes, in the form that this package reads.
-    pool.connection_kwargs.update(decode_responses=False, protocol=3)
-    return pool
+            await reached.close()
 
 
 @contextmanager

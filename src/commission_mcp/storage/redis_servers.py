@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.redis_limits import RedisLimits
 
-_TIMEOUT_S = 3.0
+_TIMEOUT_MS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class RedisState:
-    """What a server says of itself: version, memory in use, and what it evicts when full."""
+    """What a server says of itself, or the primaries of a cluster together.
+
+    Attributes:
+        version: Which program it is.
+        memory_bytes: The memory in use.
+        policy: What it evicts when full; several where the primaries differ.
+    """
 
     version: str
-    memory: str
+    memory_bytes: int
     policy: str
+
+    @property
+    def memory(self) -> str:
+        """The memory in use, as people write it."""
+        return f"{self.memory_bytes / 2**20:.1f}MB"
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it may drop keys before they expire."""
+        return self.policy != "noeviction"
 
 
 async def redis_state(url: str) -> RedisState:
@@ -29,13 +41,13 @@ async def redis_state(url: str) -> RedisState:
     Raises:
         Refused: with `E_REDIS_UNREACHABLE`.
     """
-    client = redis.asyncio.from_url(
-        url, socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
-    )
+    from commission_mcp.storage.redis_connections import open_redis  # noqa: PLC0415 - imports redis
+
+    limits = RedisLimits(1, _TIMEOUT_MS, _TIMEOUT_MS, 2 * _TIMEOUT_MS, pauses_ms=())
     try:
-        async with client:
-            facts = await client.info()  # pyright: ignore[reportUnknownMemberType] - redis-py leaves kwargs untyped
-    except (RedisError, OSError, ValueError):
+        async with open_redis(url, [], limits) as server:
+            facts = await server.info()
+    except Refused:
         raise Refused(
             Problem(
                 Code.REDIS_UNREACHABLE,
@@ -44,9 +56,10 @@ async def redis_state(url: str) -> RedisState:
                 "COMMISSION_REDIS_URL",
             )
         ) from None
-    name = "Valkey" if "valkey_version" in facts else "Redis"
+    first = facts[0]
+    name = "Valkey" if "valkey_version" in first else "Redis"
     return RedisState(
-        version=f"{name} {facts.get('valkey_version') or facts.get('redis_version')}",
-        memory=str(facts.get("used_memory_human")),
-        policy=str(facts.get("maxmemory_policy", "noeviction")),
+        version=f"{name} {first.get('valkey_version') or first.get('redis_version')}",
+        memory_bytes=sum(int(server["used_memory"]) for server in facts),
+        policy=", ".join(sorted({str(server.get("maxmemory_policy", "noeviction")) for server in facts})),
     )
