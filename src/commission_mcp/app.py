@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeAlias, TypeVar
 
@@ -104,11 +105,13 @@ class App:
         settings: The operator's settings.
         opening: The database and the query cache, which may still be starting; see `database` and `query_cache`.
         opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
+        verified: Whether every request brings a caller of its own; without that the operator's word counts.
     """
 
     settings: Settings
     opening: Opening[Storage]
     opening_sessions: Opening[Sessions]
+    verified: bool = False
 
     async def database(self) -> Database:
         """The open database.
@@ -153,16 +156,49 @@ def operator(settings: Settings) -> Caller:
     return Caller(settings.client_id, LOCAL_ISSUER, settings.subject, settings.roles)
 
 
+# What is served now, in the task that serves it: some handlers of the SDK are called without their request.
+_caller_of_request: ContextVar[Caller | None] = ContextVar("caller_of_request", default=None)
+
+
+@contextmanager
+def serving_request_of(caller: Caller | None) -> Generator[None]:
+    """Serve one request, which this verified caller made."""
+    token = _caller_of_request.set(caller)
+    try:
+        yield
+    finally:
+        _caller_of_request.reset(token)
+
+
+def request_caller(app: App) -> Caller:
+    """Who makes the request that is being served: over HTTP the verified caller, over stdio the operator's word.
+
+    Raises:
+        Refused: when nobody can be named.
+    """
+    if not app.verified:
+        return operator(app.settings)
+    caller = _caller_of_request.get()
+    if caller is None:
+        raise Refused(Problem(Code.TOKEN, "This request has no verified caller.", "Connect with a token."))
+    return caller
+
+
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncGenerator[App]:
-    """The application, at once; servers and database open behind it."""
+async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenerator[App]:
+    """The application, at once; servers and database open behind it.
+
+    Args:
+        settings: The operator's settings.
+        verified: Whether every request brings a verified caller; see `App`.
+    """
     opening = Opening(lambda: open_storage(settings))
     sessions = Opening(lambda: open_history(settings), lazy=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(opening.run)
         tasks.start_soon(sessions.run)
         try:
-            yield App(settings, opening, sessions)
+            yield App(settings, opening, sessions, verified=verified)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -315,12 +351,12 @@ async def current_app(ctx: Context[App]) -> App:
 
 
 async def current_caller(ctx: Context[App]) -> Caller:
-    """Who makes this request; over stdio the operator's word.
+    """Who makes this request; see `request_caller`.
 
     Raises:
         Refused: when nobody can be named.
     """
-    return operator((await current_app(ctx)).settings)
+    return request_caller(await current_app(ctx))
 
 
 CurrentApp: TypeAlias = Annotated[App, Resolve(current_app)]

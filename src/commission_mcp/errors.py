@@ -58,6 +58,12 @@ class Code(StrEnum):
     CLIENT_EXISTS = "E_CLIENT_EXISTS"
     CLIENT_DISABLED = "E_CLIENT_DISABLED"
     CLIENT_MISMATCH = "E_CLIENT_MISMATCH"  # an asserted client_id that is not the caller's
+    CLIENT_AMBIGUOUS = "E_CLIENT_AMBIGUOUS"  # the token grants several, and the connection names none
+    CLIENT_NOT_GRANTED = "E_CLIENT_NOT_GRANTED"  # the connection names one that the token does not grant
+    TOKEN = "E_TOKEN"  # noqa: S105 - a code: no token, or one that is not accepted
+    TOKEN_KEYS = "E_TOKEN_KEYS"  # noqa: S105 - a code: the keys that the token is checked with cannot be fetched now
+    RATE = "E_RATE"  # more calls than the limit allows
+    AUDIT = "E_AUDIT"  # what was asked could not be put on record, so it is not answered
     USER_UNKNOWN = "E_USER_UNKNOWN"  # the caller is not a user of the client
 
     # Settings and set-up

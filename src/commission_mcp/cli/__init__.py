@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from commission_mcp.cli import check_sql, client, demo, doctor, imports, model, serve, setup
+from commission_mcp.cli import check_sql, client, demo, doctor, imports, model, serve, setup, token, user
 from commission_mcp.errors import Refused
 
 _REFUSED_EXIT = 2
@@ -25,8 +25,10 @@ commands.command("doctor")(doctor.doctor)
 commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("check-sql")(check_sql.check_sql)
+commands.command("token")(token.token)
 commands.add_typer(client.commands, name="client")
 commands.add_typer(model.commands, name="model")
+commands.add_typer(user.commands, name="user")
 
 
 def run() -> None:

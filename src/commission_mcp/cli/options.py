@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from commission_mcp.errors import Code, Problem, Refused
+
 if TYPE_CHECKING:
+    from commission_mcp.domain.caller import Role
     from commission_mcp.settings import Loaded
 
 DataDirectory: TypeAlias = Annotated[
@@ -17,6 +20,26 @@ DataDirectory: TypeAlias = Annotated[
 EnvFile: TypeAlias = Annotated[
     Path | None, typer.Option("--env-file", help="A file of settings; .env here is read anyway.", show_default=False)
 ]
+ClientOption: TypeAlias = Annotated[str | None, typer.Option("--client", help="Which client.", show_default=False)]
+Roles: TypeAlias = Annotated[
+    str, typer.Option("--roles", help="Such as analyst,plan_author; all roles are in the README.", show_default=False)
+]
+
+
+def roles_of(text: str) -> frozenset[Role]:
+    """The roles in a text with commas.
+
+    Raises:
+        Refused: with `E_ARGUMENT`, naming those that are none.
+    """
+    from commission_mcp.domain.caller import Role
+
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in named if name not in set(Role)]
+    if unknown or not named:
+        message = f"These are no roles: {', '.join(unknown)}." if unknown else "No role is named."
+        raise Refused(Problem(Code.ARGUMENT, message, f"Name some of: {', '.join(Role)}.", "--roles"))
+    return frozenset(map(Role, named))
 
 
 def load(data_directory: Path | None, env_file: Path | None, **further: object) -> Loaded:

@@ -8,7 +8,7 @@ from typing import Any
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
-from commission_mcp.app import App, current_app, current_caller, operator
+from commission_mcp.app import App, current_app, current_caller, request_caller
 from commission_mcp.domain.caller import Caller
 from commission_mcp.storage import SCHEMA_ROLES, Admission, Catalog
 
@@ -30,7 +30,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
     )
     async def tables() -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         app = running()
-        catalog, _ = await _admitted(app, operator(app.settings))
+        catalog, _ = await _admitted(app, request_caller(app))
         return "\n".join(f"{view.name}: {view.meaning}" for view in catalog.views.values())
 
     @server.resource(
@@ -54,7 +54,7 @@ async def complete(
     """Complete the names of views; nothing for other references."""
     if not isinstance(ref, ResourceTemplateReference) or ref.uri != TABLE_TEMPLATE or argument.name != "table":
         return None
-    catalog, _admission = await _admitted(app, operator(app.settings))
+    catalog, _admission = await _admitted(app, request_caller(app))
     names = [name for name in catalog.views if name.startswith(argument.value.lower())]
     return Completion(values=names[:_COMPLETIONS_MAX], total=len(names), has_more=len(names) > _COMPLETIONS_MAX)
 

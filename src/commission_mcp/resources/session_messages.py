@@ -9,7 +9,7 @@ from typing import Any
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
-from commission_mcp.app import App, current_app, current_caller, operator
+from commission_mcp.app import App, current_app, current_caller, request_caller
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.sessions import Page, Turn
@@ -49,7 +49,7 @@ async def complete(
     """Complete the ids of the caller's sessions, the latest first; nothing for other references."""
     if not isinstance(ref, ResourceTemplateReference) or ref.uri != SESSION_TEMPLATE or argument.name != "session_id":
         return None
-    caller = await _admitted(app, operator(app.settings))
+    caller = await _admitted(app, request_caller(app))
     sessions = await app.sessions()
     listed = await sessions.sessions(caller, sessions_max=_COMPLETIONS_MAX)
     ids = [session.session_id for session in listed.sessions if session.session_id.startswith(argument.value)]

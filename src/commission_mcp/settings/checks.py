@@ -18,6 +18,7 @@ from commission_mcp.domain.caller import Role
 from commission_mcp.errors import Refused
 from commission_mcp.settings import replicas, urls
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 UNUSABLE = "setting_unusable"
 MASTER_SECRET_LENGTH_MIN = 32
 _TEXT_LENGTH_MAX = 200
@@ -51,6 +52,11 @@ def short_text(text: str) -> str:
     if not text.strip() or not text.isprintable() or len(text) > _TEXT_LENGTH_MAX:
         raise unusable("This is not one line of text.", f"Write 1 to {_TEXT_LENGTH_MAX} visible characters.")
     return text
+
+
+def optional_text(text: str | None) -> str | None:
+    """One line of visible text, or none."""
+    return None if text is None else short_text(text)
 
 
 def host(text: str) -> str:
@@ -102,6 +108,45 @@ def replica_urls(value: object) -> object:
         raise unusable("An entry does not begin with a client id.", refused.problems[0].fix) from None
     except ValueError as error:
         raise unusable(str(error), fix) from None
+
+
+def words(value: object) -> object:
+    """Words separated by commas."""
+    if not isinstance(value, str):
+        return value
+    found = frozenset(word.strip() for word in value.split(",") if word.strip())
+    if any(" " in word or not word.isprintable() for word in found):
+        raise unusable("A word holds a space or an invisible character.", "Separate the words by commas.")
+    return found
+
+
+def renames(value: object) -> object:
+    """``theirs=ours`` entries, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    found = [entry.strip() for entry in value.split(",") if entry.strip()]
+    pairs = [entry.rpartition("=") for entry in found]
+    if any(not theirs.strip() or not ours.strip() for theirs, _, ours in pairs):
+        raise unusable("An entry does not say what becomes what.", "Write theirs=ours, separated by commas.")
+    if len({theirs.strip() for theirs, _, _ in pairs}) < len(pairs):
+        raise unusable("Two entries rename the same thing.", "Leave one of them out.")
+    return frozenset(f"{theirs.strip()}={ours.strip()}" for theirs, _, ours in pairs)
+
+
+def keys_url(text: str | None) -> str | None:
+    """The address of a key set, which nobody between may change."""
+    url = base_url(text)
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise unusable("Keys that travel without encryption can be exchanged.", "Write https://host/path.")
+    return url
+
+
+def token_key(secret: SecretStr | None) -> SecretStr | None:
+    """A key for signing that cannot be guessed."""
+    return master_secret(secret)
 
 
 def base_url(text: str | None) -> str | None:

@@ -84,6 +84,35 @@ class Settings(BaseSettings):
         description="What that user may do, separated by commas; the user's roles in the database narrow it.",
     )
 
+    # Who is asking, over HTTP
+    http_identity: Annotated[Literal["token", "operator"], BeforeValidator(checks.lowered)] = Field(
+        default="token",
+        description="`token`: who a signed token says; `operator`: everybody is the user above, on loopback only.",
+    )
+    token_issuer: Annotated[str | None, AfterValidator(checks.optional_text)] = Field(
+        default=None, description="The `iss` of tokens, exactly."
+    )
+    token_audience: Annotated[str | None, AfterValidator(checks.optional_text)] = Field(
+        default=None, description="The `aud` of tokens, exactly; unset, the public address of the server."
+    )
+    token_jwks_url: Annotated[str | None, AfterValidator(checks.keys_url)] = Field(
+        default=None, description="Where the issuer publishes its keys; https, or http on loopback."
+    )
+    token_key: Annotated[SecretStr | None, AfterValidator(checks.token_key), Confidential()] = Field(
+        default=None,
+        description="A key of your own in place of an issuer's; `commission-mcp token` signs with it (HS256). "
+        f"At least {checks.MASTER_SECRET_LENGTH_MIN} characters.",
+    )
+    token_leeway_s: int = Field(default=30, ge=0, le=300, description="How far the issuer's clock may differ.")
+    token_clients_claim: Line = Field(default="commission_clients", description="The claim that holds the clients.")
+    token_roles_claim: Line = Field(default="commission_roles", description="The claim that holds the roles.")
+    token_client_ids: Annotated[frozenset[str], BeforeValidator(checks.renames)] = Field(
+        default=frozenset(), description="The issuer's names of clients, separated by commas: org_7=client-abc,..."
+    )
+    token_role_names: Annotated[frozenset[str], BeforeValidator(checks.renames)] = Field(
+        default=frozenset(), description="The issuer's names of roles, separated by commas: Sales Ops=analyst,..."
+    )
+
     # PostgreSQL
     postgres_url: PostgresUrl = Field(
         default=None, description="The dedicated PostgreSQL database; unset, the embedded server is used."
@@ -140,6 +169,28 @@ class Settings(BaseSettings):
     )
     http_port: Annotated[int, Older("MCP_SERVER_PORT")] = Field(
         default=8_000, ge=0, le=65_535, description="The port that it listens on; 0 takes a free one."
+    )
+    http_workers: int = Field(default=1, ge=1, le=64, description="Processes that serve HTTP.")
+    http_public_url: Annotated[str | None, AfterValidator(checks.base_url)] = Field(
+        default=None,
+        description="The address that callers use, such as https://commissions.example.com/mcp; needed when the server "
+        "listens outside loopback.",
+    )
+    http_allowed_hosts: Annotated[frozenset[str], BeforeValidator(checks.words)] = Field(
+        default=frozenset(),
+        description="Further Host headers that are served, separated by commas: name, name:port or name:*.",
+    )
+    http_allowed_origins: Annotated[frozenset[str], BeforeValidator(checks.words)] = Field(
+        default=frozenset(), description="Further origins of browsers that may call, such as https://app.example.com."
+    )
+    http_body_bytes_max: int = Field(
+        default=4 * 1024**2, ge=64 * 1024, le=256 * 1024**2, description="A longer request is refused."
+    )
+    http_receive_timeout_s: int = Field(
+        default=10, ge=1, le=600, description="A request that takes longer to arrive is given up; so is a slow reader."
+    )
+    http_drain_timeout_s: int = Field(
+        default=30, ge=0, le=3_600, description="How long a stopping server lets running calls finish."
     )
     call_timeout_s: Annotated[int, Older("MCP_CLIENT_TIMEOUT")] = Field(
         default=30, ge=1, le=3_600, description="A tool call as a whole is stopped after this long."

@@ -41,7 +41,7 @@ def shown(value: object) -> str:
     if isinstance(value, ReplicaUrls):
         return _replicas(value)
     if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, cast("frozenset[object]", value))))
+        return ", ".join(sorted(map(str, cast("frozenset[object]", value)))) or NOT_SET
     return str(value)
 
 

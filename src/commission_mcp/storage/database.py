@@ -72,6 +72,14 @@ class Database:
         """What the caller may do now; see `Gate.admit`."""
         return await self._gate.admit(caller)
 
+    async def ping(self) -> None:
+        """Ask whether the database answers.
+
+        Raises:
+            Refused: with `E_DATABASE_UNREACHABLE`.
+        """
+        await self._gate.ping()
+
     @asynccontextmanager
     async def reading(self, caller: Caller) -> AsyncGenerator[Reading]:
         """Read as this caller, with the roles that the database grants at this moment.

@@ -74,6 +74,18 @@ class Gate:
             granted, user_id, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat()
         )
 
+    async def ping(self) -> None:
+        """Ask nothing of it, to see whether it answers.
+
+        Raises:
+            Refused: with `E_DATABASE_UNREACHABLE`.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.OperationalError:  # of which the pool's time-out is one
+            raise _unreachable() from None
+
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
             return await self._ask_once(caller)

@@ -1,0 +1,1 @@
+"""Serving many callers over HTTP: who they are, what they may send, and the processes that answer."""

@@ -1,0 +1,97 @@
+"""The processes that serve HTTP: one, or several that share a listening socket."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import anyio
+import uvicorn
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from commission_mcp.app import prepare_embedded, reach
+from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.serving.application import PATH, HttpApplication
+from commission_mcp.serving.identity import refuse_unsafe
+from commission_mcp.serving.slow_clients import PatientForAWhile
+from commission_mcp.settings import Settings
+
+_BACKLOG = 2_048
+_KEEP_ALIVE_S = 75  # longer than load balancers keep a connection, so that they never reuse one that is closing
+_WORKER_ANSWERS_S = 30
+
+_log = logging.getLogger("commission_mcp.http")
+
+
+def serve_http(settings: Settings) -> None:
+    """Serve until told to stop; then let running calls finish.
+
+    A SIGHUP replaces the workers one by one, each only after its successor answers.
+
+    Raises:
+        Refused: when the settings leave open who calls, an embedded server does not start, or the address is taken.
+    """
+    refuse_unsafe(settings)
+    state_key = anyio.run(_state_key, settings)
+    with _listening(settings) as listening:
+        port: int = listening.getsockname()[1]
+        _log.info("serving", extra={"url": _url(settings, port), "workers": settings.http_workers})
+        config = http_config(HttpApplication(settings, state_key), settings)
+        if settings.http_workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+        else:
+            Multiprocess(config, [listening]).run()
+    sys.stderr.flush()
+
+
+def http_config(application: HttpApplication, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves it."""
+    return uvicorn.Config(
+        application,
+        factory=True,
+        http=PatientForAWhile,
+        ws="none",
+        lifespan="on",
+        workers=settings.http_workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.http_drain_timeout_s,
+        timeout_worker_healthcheck=_WORKER_ANSWERS_S,
+    )
+
+
+async def _state_key(settings: Settings) -> bytes:
+    """Start and prepare what is embedded, once for all workers; the key that they share derives from its secret."""
+    async with reach(settings) as reached:
+        await prepare_embedded(settings, reached)
+        return reached.credentials.sealing_key("request state")
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.http_host, settings.http_port))
+        listening.set_inheritable(True)
+    except OSError as error:
+        listening.close()
+        raise Refused(
+            Problem(
+                Code.SETTING,
+                f"The server cannot listen on {settings.http_host} port {settings.http_port}: {error.strerror}.",
+                "Set COMMISSION_HTTP_HOST and COMMISSION_HTTP_PORT to an address of this machine that is free.",
+                "COMMISSION_HTTP_PORT",
+            )
+        ) from None
+    return listening
+
+
+def _url(settings: Settings, port: int) -> str:
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    return f"http://{host}:{port}{PATH}"

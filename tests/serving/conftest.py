@@ -1,0 +1,133 @@
+"""Real uvicorn servers on loopback, and tokens for them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx2
+import pytest
+import uvicorn
+from mcp.client import Client as McpClient
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import SecretStr
+
+from commission_mcp.domain.caller import Role
+from commission_mcp.identity import SharedKey, TokenRules, mint_token
+from commission_mcp.serving.application import HttpApplication
+from commission_mcp.serving.identity import token_rules
+from commission_mcp.serving.workers import http_config
+from commission_mcp.settings import Settings
+from commission_mcp.storage import administration
+from commission_mcp.storage.users import User, set_user
+
+if TYPE_CHECKING:
+    from conftest import Installation
+
+KEY = "a key for the tokens of the test installation, long enough"
+STATE_KEY = b"s" * 32
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """A running server."""
+
+    url: str
+    settings: Settings
+    server: uvicorn.Server
+
+    @property
+    def base(self) -> str:
+        """Its address without the path of the protocol."""
+        return self.url.removesuffix("/mcp")
+
+    @property
+    def rules(self) -> TokenRules:
+        """What its tokens have to say."""
+        return token_rules(self.settings)
+
+    def token(
+        self,
+        subject: str = "ada",
+        clients: Collection[str] = ("client-a",),
+        roles: Collection[Role] = (Role.ANALYST,),
+        lifetime_s: int = 600,
+        **rules: str,
+    ) -> str:
+        """A token that it accepts, unless the rules are other ones."""
+        return mint_token(
+            replace(self.rules, **rules),
+            SharedKey(KEY.encode()),
+            subject=subject,
+            clients=clients,
+            roles=roles,
+            issued_at=int(time.time()),
+            lifetime_s=lifetime_s,
+        )
+
+    @asynccontextmanager
+    async def connect(self, token: str, client_id: str | None = None, mode: str = "auto") -> AsyncGenerator[McpClient]:
+        """An MCP client with this token."""
+        url = self.url if client_id is None else f"{self.url}?client_id={client_id}"
+        async with (
+            httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http,
+            McpClient(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            yield client
+
+    async def post(self, token: str | None, query: str = "", **headers: str) -> httpx2.Response:
+        """One bare request for the list of tools."""
+        sent = {"accept": "application/json, text/event-stream", **headers}
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        message: dict[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+        async with httpx2.AsyncClient(timeout=30) as http:
+            return await http.post(self.url + query, json=message, headers=sent)
+
+
+def http_settings(installation: Installation, **overrides: object) -> Settings:
+    """Settings of an HTTP server with a shared key."""
+    return installation.settings(None, **{"token_key": SecretStr(KEY), "http_port": 0, **overrides})
+
+
+@asynccontextmanager
+async def run_server(settings: Settings) -> AsyncGenerator[HttpServer]:
+    """A server in this process until the block ends."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(http_config(HttpApplication(settings, STATE_KEY), settings))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        with anyio.fail_after(30):
+            while not server.started:
+                if serving.done():
+                    await serving
+                await anyio.sleep(0.01)
+        try:
+            yield HttpServer(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", settings, server)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def add_users(installation: Installation, settings: Settings) -> None:
+    """`ada` with every role in both clients; `bob` an analyst of client-a."""
+    issuer = token_rules(settings).issuer
+    async with administration(installation.address) as connection:
+        for client in ("client-a", "client-b"):
+            await set_user(connection, client, User("ada", issuer, "ada", frozenset(Role)))
+        await set_user(connection, "client-a", User("bob", issuer, "bob", frozenset({Role.ANALYST})))
+
+
+@pytest.fixture(scope="module")
+async def server(postgres_18: Installation) -> AsyncGenerator[HttpServer]:
+    """A server with a shared key, and users."""
+    settings = http_settings(postgres_18)
+    await add_users(postgres_18, settings)
+    async with run_server(settings) as running:
+        yield running
