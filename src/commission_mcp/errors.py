@@ -124,6 +124,8 @@ class Code(StrEnum):
     NO_QUANTITY = "E_NO_QUANTITY"
     FX = "E_FX"  # a foreign currency without a rate
     REFUND = "E_REFUND"  # a refund without its sale, or of the wrong sign
+    PERIOD = "E_PERIOD"  # a period that cannot be calculated: it overlaps another one, or is not over
+    PERIOD_PAID = "E_PERIOD_PAID"  # what was paid is not calculated over
 
     # The embedding model
     MODEL_MISSING = "E_MODEL_MISSING"  # not fetched yet, or no such model

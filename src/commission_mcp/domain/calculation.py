@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from commission_mcp.domain.explanation import number
 from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger, period_of_sale
-from commission_mcp.domain.matching import Choice, Matcher
+from commission_mcp.domain.matching import Choice, Chooser, Matcher
 from commission_mcp.domain.money import ONE, ZERO, exact, minor_unit, round_money
 from commission_mcp.domain.outcome import Line, Outcome, Statement, Unmatched
 from commission_mcp.domain.payouts import Payouts
@@ -23,29 +23,33 @@ LATER = "after the period that is paid"
 REFUND_WITHOUT_SALE = "the sale that it takes back earned nothing"
 
 
-def calculate(plan: Plan, sales: Sequence[Sale], situation: Situation | None = None) -> Outcome:
+def calculate(
+    plan: Plan, sales: Sequence[Sale], situation: Situation | None = None, chooser: Chooser | None = None
+) -> Outcome:
     """What the plan pays for the sales.
 
     Args:
         plan: A parsed plan.
         sales: All sales of the windows concerned, refunds among them.
         situation: Quotas, balances, hire dates, the period: what is known beside the sales.
+        chooser: Which rules pay which sales, where other plans have a say in it.
 
     Returns:
         Lines that sum to the total, with all that could not be paid and why. Nothing is stored.
     """
     with exact():
-        return _Calculation(plan, situation or Situation()).run(sales)
+        known = situation or Situation()
+        return _Calculation(plan, known, chooser or Matcher(plan, known.parents)).run(sales)
 
 
 class _Calculation:
     """One calculation from sales to statements."""
 
-    def __init__(self, plan: Plan, situation: Situation) -> None:
+    def __init__(self, plan: Plan, situation: Situation, chooser: Chooser) -> None:
         self._plan = plan
         self._situation = situation
         self._report = Report()
-        self._matcher = Matcher(plan, situation.parents)
+        self._matcher = chooser
         self._claims: dict[int, dict[tuple[str, str], Claim]] = {}  # by the rule's place in the matcher
         self._credited: list[Claim] = []
         self._unmatched: list[Unmatched] = []
@@ -89,17 +93,23 @@ class _Calculation:
         posted = [(max(period, self._posted(refund)), refund) for refund in refunds]
         known = tuple((when, refund) for when, refund in posted if not self._later(when))
         for credit in sale.credits or (Credit(self._situation.payee),):
-            claim = Claim(sale, credit.payee, credit.share, period, known)
+            labels = self._labels(sale, credit.payee)
+            claim = Claim(sale, credit.payee, credit.share, period, labels, known)
             self._credited.append(claim)
-            self._credited += [Claim(refund, credit.payee, credit.share, when) for when, refund in known]
-            choice = self._matcher.choose(sale.labels, credit.payee, sale.date)
+            self._credited += [Claim(refund, credit.payee, credit.share, when, labels) for when, refund in known]
+            choice = self._matcher.choose(labels, credit.payee, sale.date)
             self._book(claim, choice)
+
+    def _labels(self, sale: Sale, payee: str) -> Mapping[str, str]:
+        """A sale's labels, with those of the payee."""
+        own = self._situation.people.get(payee)
+        return {**sale.labels, **own} if own else sale.labels
 
     def _book(self, claim: Claim, choice: Choice) -> None:
         for place in choice.rules:
             own = self._claims.setdefault(place, {})
             if self._matcher.rules[place].pool:
-                own[claim.sale.sale_id, POOL] = Claim(claim.sale, POOL, ONE, claim.period, claim.refunds)
+                own[claim.sale.sale_id, POOL] = Claim(claim.sale, POOL, ONE, claim.period, claim.labels, claim.refunds)
             else:
                 own[claim.sale.sale_id, claim.payee] = claim
         for component, names in choice.ambiguous:
@@ -132,7 +142,10 @@ class _Calculation:
 
     def _later(self, period: Period) -> bool:
         paid = self._situation.period
-        return paid is not None and period != ALWAYS and period.start > paid.end
+        if paid is None or period == ALWAYS:
+            return False
+        # A week belongs to the month that it ends in.
+        return period.start > paid.end or (period.end > paid.end and period.days < paid.days)
 
     def _periods(self, touched: Iterable[Period]) -> list[Period]:
         """The periods that are paid, in order; without gaps where something is due in every period."""

@@ -15,6 +15,7 @@ from commission_mcp.domain.axes import Axis, axis, bands_on_base, crossings, mid
 from commission_mcp.domain.bands import Bands
 from commission_mcp.domain.entries import Entry, Setting, axis_base, main_range, pays_once
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO
+from commission_mcp.domain.outcome import Part
 from commission_mcp.domain.rules import (
     AppliesTo,
     CapPer,
@@ -33,25 +34,6 @@ from commission_mcp.domain.rules import (
     ValueType,
 )
 from commission_mcp.domain.sales import Base
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a sale that is paid at one rate.
-
-    Attributes:
-        base: What is multiplied: plan's currency, units, or 1 for a transaction.
-        rate: Points for percentages, plan's currency for fixed amounts.
-        factor: Product of all multipliers.
-        band: Which band, counted from 0; None without bands.
-        amount: base * rate * factor, exact.
-    """
-
-    base: Decimal
-    rate: Decimal
-    factor: Decimal
-    band: int | None
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +146,7 @@ class _Window:
 
     def _open(self, gate: Gate) -> bool:
         parents = self.setting.parents or {}
-        inside = [e for e in self.entries if gate.scope.distance(e.sale.labels, e.payee, parents) is not None]
+        inside = [e for e in self.entries if gate.scope.distance(e.labels, e.payee, parents) is not None]
         if gate.attainment_min is not None:
             places = self.on(RangeType.QUOTA_PERCENT)
             if places.total < gate.attainment_min * places.scale:
@@ -305,7 +287,7 @@ class _Pricing:
             raise TypeError("not a flat rule")
         parents = self._setting.parents or {}
         for scope, value in scheme.by_scope:
-            if scope.distance(item.sale.labels, item.payee, parents) is not None:
+            if scope.distance(item.labels, item.payee, parents) is not None:
                 return None, value
         return None, scheme.value
 
@@ -357,7 +339,7 @@ class _Pricing:
         factor = ONE
         item, parents = self._window.entries[entry], self._setting.parents or {}
         for scope, multiplier in self._rule.multipliers:
-            if scope.distance(item.sale.labels, item.payee, parents) is not None:
+            if scope.distance(item.labels, item.payee, parents) is not None:
                 factor *= multiplier
         override = self._rule.tier_override
         if override is not None:

@@ -23,6 +23,7 @@ class Entry:
         share: The credited part of the sale.
         figures: What counts, for each base the rule needs: in the plan's currency, or units; after the credit share.
         level: The percentage that chooses the band, where the range is one.
+        labels: What rules can select by: the sale's, and the payee's role and team.
         weight: 1 for a sale, -1 for a negative one: what a fixed amount per transaction counts.
     """
 
@@ -30,6 +31,7 @@ class Entry:
     payee: str
     share: Decimal
     figures: Mapping[Base, Decimal]
+    labels: Mapping[str, str]
     level: Decimal | None = None
     weight: Decimal = ONE
 

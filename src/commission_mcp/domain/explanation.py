@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from commission_mcp.domain.bands import Bands, Boundary
-from commission_mcp.domain.earnings import Earning, Part
+from commission_mcp.domain.earnings import Earning
 from commission_mcp.domain.entries import Setting
 from commission_mcp.domain.money import ONE, ZERO, plain
+from commission_mcp.domain.outcome import Part
 from commission_mcp.domain.rules import FixedBasis, ProRata, RangeType, Rule, ValueType
 
 _SHOWN = Decimal("0.00000001")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from commission_mcp.domain.earnings import Earning, combine, evaluate, limited_b
 from commission_mcp.domain.entries import (
     Entry,
     Setting,
+    axis_base,
     bases_needed,
     figures,
     pays_once,
@@ -20,10 +21,20 @@ from commission_mcp.domain.entries import (
 )
 from commission_mcp.domain.explanation import number, rates_of, rule_steps
 from commission_mcp.domain.money import ONE, ZERO, allocate, minor_unit, round_money
-from commission_mcp.domain.outcome import Kind, Line
+from commission_mcp.domain.outcome import Kind, Line, Step
 from commission_mcp.domain.periods import Period, months_around, period_of
 from commission_mcp.domain.plan import Plan, Proration
-from commission_mcp.domain.rules import Accumulation, AppliesTo, CapPer, Curve, NegativeBase, ProRata, Rule, Tiered
+from commission_mcp.domain.rules import (
+    Accumulation,
+    AppliesTo,
+    CapPer,
+    Curve,
+    NegativeBase,
+    ProRata,
+    RangeType,
+    Rule,
+    Tiered,
+)
 from commission_mcp.domain.sales import Sale, Situation
 from commission_mcp.errors import Code, Problem
 
@@ -38,7 +49,7 @@ Key: TypeAlias = tuple[str, Period]  # payee and window
 class Report:
     """What a calculation says beside its lines; filled on the way."""
 
-    steps: list[str] = field(default_factory=list[str])
+    steps: list[Step] = field(default_factory=list[Step])
     problems: list[Problem] = field(default_factory=list[Problem])
 
     def problem(self, code: Code, message: str, fix: str, path: str = "") -> None:
@@ -54,6 +65,7 @@ class Claim:
 
     Attributes:
         period: The calculation period that it is posted in.
+        labels: What rules can select by: the sale's, and the payee's role and team.
         refunds: What takes it back, each with the period that it is posted in.
     """
 
@@ -61,6 +73,7 @@ class Claim:
     payee: str
     share: Decimal
     period: Period
+    labels: Mapping[str, str]
     refunds: tuple[tuple[Period, Sale], ...] = ()
 
 
@@ -160,7 +173,7 @@ class RuleLedger:
             self._missing(missing or Code.NO_BASE, sale)
             return missing
         weight = -ONE if min(found.values(), default=ZERO) < ZERO or sale.value() < ZERO else ONE
-        return Entry(sale, claim.payee, claim.share, found, level, weight)
+        return Entry(sale, claim.payee, claim.share, found, claim.labels, level, weight)
 
     def _missing(self, code: Code, sale: Sale) -> None:
         fact = {Code.NO_COST: "cost", Code.NO_QUANTITY: "quantity"}.get(code, str(self._rule.base).lower())
@@ -199,8 +212,9 @@ class RuleLedger:
         payee, window = key
         situation, rule = self._situation, self._rule
         asked = None if window == ALWAYS else window
-        share = active_share(self._plan, situation, window)
-        quota, target = situation.quotas.of(payee, asked), situation.targets.of(payee, asked)
+        share = active_share(self._plan, situation, window, payee)
+        quota = situation.quota(payee, asked, axis_base(rule, RangeType.QUOTA_PERCENT))
+        target = situation.targets.of(payee, asked)
         attainment = None if _divides_by_quota(rule) else situation.attainments.of(payee, asked)
         if uses_quota(rule) and attainment is None and (quota is None or quota * share <= ZERO):
             return self._lacks(Code.NO_QUOTA, payee, window, "quota")
@@ -277,7 +291,7 @@ class RuleLedger:
         entries, once, limited = _sums(state)
         if self._rerun(state.key, period):
             change = entries + once + limited - cell.entries - cell.once - cell.limited
-            return [self._line(period, state, Kind.RERUN, change)]
+            return [self._line(period, Kind.RERUN, change, state.key[0])]
         lines: list[Line] = []
         earlier = -cell.entries
         for index, claim in enumerate(state.claims):
@@ -285,29 +299,36 @@ class RuleLedger:
             if claim.period == period and not pays_once(self._rule):
                 parts = state.earning.parts[index]
                 base = sum((part.base for part in parts), ZERO)
-                lines.append(self._sale_line(claim, state, exact, base if parts else None, rates_of(self._rule, parts)))
+                line = self._line(claim.period, Kind.SALE, exact, state.key[0])
+                rates = rates_of(self._rule, parts)
+                lines.append(
+                    replace(
+                        line,
+                        sale_id=claim.sale.sale_id,
+                        base=base if parts else None,
+                        rates=rates,
+                        share=claim.share,
+                        parts=parts,
+                    )
+                )
             else:
                 earlier += exact
         changes = ((Kind.PERIOD, once - cell.once), (Kind.TRUE_UP, earlier))
         limit = limited - cell.limited
         changes += ((Kind.FLOOR if limit > ZERO else Kind.CAP, limit),)
-        lines += [self._line(period, state, kind, change) for kind, change in changes if change]
-        return lines or [self._line(period, state, Kind.PERIOD, ZERO)]
+        lines += [self._line(period, kind, change, state.key[0]) for kind, change in changes if change]
+        return lines or [self._line(period, Kind.PERIOD, ZERO, state.key[0])]
 
     def _period_limit(self, period: Period, state: _State, amount: Decimal) -> list[Line]:
         """Floor and cap for each period, where the window is longer; what they cut off is not caught up."""
         change = limited_by(self._rule, CapPer.PERIOD, amount, state.setting)
         if not change or state.earning.why_nothing:
             return []
-        line = self._line(period, state, Kind.FLOOR if change > ZERO else Kind.CAP, change)
+        line = self._line(period, Kind.FLOOR if change > ZERO else Kind.CAP, change, state.key[0])
         return [replace(line, amount=round_money(change, self._unit))]
 
-    def _sale_line(self, claim: Claim, state: _State, exact: Decimal, base: Decimal | None, rates: str) -> Line:
-        line = self._line(claim.period, state, Kind.SALE, exact)
-        return replace(line, sale_id=claim.sale.sale_id, base=base, rates=rates)
-
-    def _line(self, period: Period, state: _State, kind: Kind, exact: Decimal) -> Line:
-        return Line(state.key[0], period, kind, ZERO, exact, self._rule.name, stage=self._rule.stage)
+    def _line(self, period: Period, kind: Kind, exact: Decimal, payee: str) -> Line:
+        return Line(payee, period, kind, ZERO, exact, self._rule.name, stage=self._rule.stage, by=self._rule)
 
     def _members(self, lines: Sequence[Line]) -> list[Line]:
         """A pool's lines, shared out among its members by weight."""
@@ -317,7 +338,10 @@ class RuleLedger:
         exact = [total * member.weight / weights for member in pool]
         shares = allocate(total, exact, [member.payee for member in pool], self._unit)
         return [
-            Line(member.payee, lines[0].period, Kind.POOL, shares[i], exact[i], self._rule.name, stage=self._rule.stage)
+            replace(
+                self._line(lines[0].period, Kind.POOL, exact[i], member.payee),
+                amount=shares[i],
+            )
             for i, member in enumerate(pool)
         ]
 
@@ -332,17 +356,18 @@ class RuleLedger:
         if paid:
             why = f"re-run of {period_text(state.key[1])}" if self._rerun(state.key, period) else "earned to date"
             steps.append(f"{where}: {why} {number(rounded)} - {number(paid)} already earned = {number(rounded - paid)}")
-        self._report.steps += steps
+        self._report.steps += [Step(state.key[0], period, step) for step in steps]
 
 
-def active_share(plan: Plan, situation: Situation, window: Period) -> Decimal:
+def active_share(plan: Plan, situation: Situation, window: Period, payee: str) -> Decimal:
     """The active part of a window, for amounts per period: as stated, or by the plan's proration; 0 to 1."""
     if situation.active_share is not None:
         return situation.active_share
     if plan.proration is Proration.NONE or window == ALWAYS:
         return ONE
-    starts = [day for day in (plan.valid_from, situation.active_from) if day is not None]
-    ends = [day for day in (plan.valid_to, situation.active_to) if day is not None]
+    active_from, active_to = situation.activity.get(payee, (situation.active_from, situation.active_to))
+    starts = [day for day in (plan.valid_from, active_from) if day is not None]
+    ends = [day for day in (plan.valid_to, active_to) if day is not None]
     start, end = max(starts, default=None), min(ends, default=None)
     if plan.proration is Proration.ACTUAL:
         return window.active_share(start, end)

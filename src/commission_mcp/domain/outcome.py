@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from commission_mcp.domain.money import ONE
 from commission_mcp.domain.periods import Period
+from commission_mcp.domain.rules import Rule
 from commission_mcp.errors import Problem
 
 
@@ -29,6 +31,34 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a sale that is paid at one rate.
+
+    Attributes:
+        base: What is multiplied: plan's currency, units, or 1 for a transaction.
+        rate: Points for percentages, plan's currency for fixed amounts.
+        factor: Product of all multipliers.
+        band: Which band, counted from 0; None without bands.
+        amount: base * rate * factor, exact.
+    """
+
+    base: Decimal
+    rate: Decimal
+    factor: Decimal
+    band: int | None
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of arithmetic in words and numbers; `payee` is empty for a pool as a whole."""
+
+    payee: str
+    period: Period
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line of a statement; amounts in the plan's currency.
 
@@ -43,6 +73,9 @@ class Line:
         base: What the rate was applied to, where there is one.
         rates: The rates, such as `5 %, 7 %`.
         stage: 0 for commissions, 1 for SPIFFs and bonuses, 2 for what comes after.
+        share: The credited part of the sale.
+        parts: What the sale is divided into by rate.
+        by: The rule itself, where a rule it is.
     """
 
     payee: str
@@ -55,6 +88,9 @@ class Line:
     base: Decimal | None = None
     rates: str = ""
     stage: int = 0
+    share: Decimal = ONE
+    parts: tuple[Part, ...] = ()
+    by: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +137,7 @@ class Outcome:
     total: Decimal
     currency: str
     lines: tuple[Line, ...]
-    steps: tuple[str, ...]
+    steps: tuple[Step, ...]
     problems: tuple[Problem, ...]
     unmatched: tuple[Unmatched, ...]
     statements: tuple[Statement, ...]

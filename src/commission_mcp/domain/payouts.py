@@ -15,7 +15,7 @@ from commission_mcp.domain.entries import Setting
 from commission_mcp.domain.explanation import number
 from commission_mcp.domain.ledger import Claim, Report, active_share, period_text
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO, minor_unit, round_money
-from commission_mcp.domain.outcome import Kind, Line, Statement
+from commission_mcp.domain.outcome import Kind, Line, Statement, Step
 from commission_mcp.domain.periods import Period
 from commission_mcp.domain.plan import Override, OverrideOf, Plan
 from commission_mcp.domain.rules import Limit
@@ -70,7 +70,7 @@ class Payouts:
     def _payees(self, lines: Iterable[Line], credited: Iterable[Claim]) -> list[str]:
         situation = self._situation
         named = {line.payee for line in lines} | {claim.payee for claim in credited}
-        named |= {override.manager for override in self._plan.overrides}
+        named |= {override.manager for override in self._plan.overrides} | situation.assigned
         named |= {posted.payee or situation.payee for posted in (*situation.clawbacks, *situation.adjustments)}
         if situation.only_payee is not None:
             named.add(situation.only_payee)
@@ -228,7 +228,7 @@ class Payouts:
     def _salary(self, period: Period, payee: str) -> list[Line]:
         if self._plan.base_salary is None:
             return []
-        share = active_share(self._plan, self._situation, period)
+        share = active_share(self._plan, self._situation, period, payee)
         exact = self._plan.base_salary * share
         prorated = "" if share == ONE else f" x {number(share)} of the period"
         self._say(payee, period, f"base salary {number(self._plan.base_salary)}{prorated}")
@@ -237,7 +237,7 @@ class Payouts:
 
     def _say(self, payee: str, period: Period, text: str) -> None:
         where = ", ".join(part for part in (payee, period_text(period)) if part)
-        self._report.steps.append(f"{where}: {text}")
+        self._report.steps.append(Step(payee, period, f"{where}: {text}"))
 
 
 def _reports_to(payee: str, override: Override) -> bool:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from commission_mcp.domain.bands import Bands
+from commission_mcp.domain.money import ONE
 from commission_mcp.domain.periods import Schedule
 from commission_mcp.domain.rules import Limit, Rule, Scope
 from commission_mcp.domain.sales import Base
@@ -70,6 +71,8 @@ class Assignment:
         scope: Territory, product, payee and so on.
         priority: The lower goes first between equally particular ones.
         bands: Bands of its own, in place of the rule's.
+        override_key: The client's own key, which stands for a priority and a multiplier.
+        multiplier: What that key multiplies the commission by.
     """
 
     scope: Scope
@@ -77,6 +80,8 @@ class Assignment:
     bands: Bands | None = None
     valid_from: date | None = None
     valid_to: date | None = None
+    override_key: str | None = None
+    multiplier: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Plan:
         draw: The advance, if any.
         base_salary: Paid for each calculation period beside the commissions.
         clawback_schedule: Points taken back by how long a lost sale had lasted.
+        payment_schedule: How often what was earned is paid; None with every calculation.
+        object_type: Which documents count, where sales say what they are.
     """
 
     name: str
@@ -105,3 +112,5 @@ class Plan:
     clawback_schedule: Bands | None = None
     draw: Draw | None = None
     base_salary: Decimal | None = None
+    payment_schedule: Schedule | None = None
+    object_type: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -133,9 +133,22 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One kind of figure, stated for payees and periods; the more particular statement counts."""
+    """One kind of figure, stated for payees and periods; the more particular statement counts.
+
+    Attributes:
+        stated: The figures.
+        by_payee: The same, for each payee; those for everybody under None.
+    """
 
     stated: tuple[Fact, ...] = ()
+    by_payee: Mapping[str | None, Sequence[Fact]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the figures by payee, since thousands of payees ask for theirs."""
+        by_payee: dict[str | None, list[Fact]] = {}
+        for fact in self.stated:
+            by_payee.setdefault(fact.payee, []).append(fact)
+        object.__setattr__(self, "by_payee", by_payee)
 
     def of(self, payee: str, period: Period | None) -> Decimal | None:
         """The figure of a payee for a period.
@@ -143,7 +156,7 @@ class Facts:
         A figure stated for the payee goes before one for everybody, and one for the very period before one for always;
         figures of several spans inside the period are added up. None when nothing fits.
         """
-        for mine in ([f for f in self.stated if f.payee == payee], [f for f in self.stated if f.payee is None]):
+        for mine in (self.by_payee.get(payee, ()), self.by_payee.get(None, ())):
             dated = [f for f in mine if f.period is not None]
             same = [f.amount for f in dated if f.period == period]
             inside = [
@@ -205,6 +218,10 @@ class Situation:
         active_from: First day that counts for proration, such as the hire date.
         active_to: Last day that counts for proration.
         active_share: The active part of the period, where it is stated instead of dates; 0 to 1.
+        activity: First and last day of particular payees, in place of the above.
+        people: Labels of payees, such as role and team, which their credits add to those of a sale.
+        assigned: Payees to whom what is due in every period is due without a sale too.
+        measured: Quotas by what they count, where they are kept apart; goes before `quotas`.
         parents: For each dimension, the parent of a value: territory North-East -> North.
         clawbacks: Commissions taken back.
         adjustments: Amounts decided elsewhere.
@@ -221,6 +238,16 @@ class Situation:
     active_from: date | None = None
     active_to: date | None = None
     active_share: Decimal | None = None
+    activity: Mapping[str, tuple[date | None, date | None]] = field(
+        default_factory=dict[str, tuple["date | None", "date | None"]]
+    )
+    people: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    assigned: frozenset[str] = frozenset()
+    measured: Mapping[Base, Facts] = field(default_factory=dict[Base, Facts])
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     clawbacks: tuple[Clawback, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
+
+    def quota(self, payee: str, period: Period | None, measure: Base) -> Decimal | None:
+        """The quota of a payee for a window, of what is measured."""
+        return self.measured.get(measure, self.quotas).of(payee, period)

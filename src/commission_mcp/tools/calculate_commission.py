@@ -145,7 +145,7 @@ def _result(outcome: Outcome, warnings: Sequence[Problem], max_items: int) -> Ca
         currency=outcome.currency,
         complete=outcome.complete,
         lines=[_line(line) for line in outcome.lines[:max_items]],
-        steps=list(outcome.steps[:max_items]),
+        steps=[step.text for step in outcome.steps[:max_items]],
         statements=[_statement(statement) for statement in outcome.statements[:max_items]],
         unmatched=[
             {"sale_id": miss.sale_id, "amount": plain(miss.amount), "payee": miss.payee, "reason": miss.reason}

@@ -63,9 +63,8 @@ def read_plan(reader: Reader, fallback_currency: str | None) -> Plan | None:
     """The plan; problems are noted in the reader's collection."""
     reader.ignore("description", "assignee_name", "uom", "client_override", "client_id", "phase")
     _check_assignee(reader)
-    _check_object_type(reader)
     currency = _read_currency(reader, fallback_currency)
-    schedule = _read_schedules(reader)
+    schedule, payment = _read_schedules(reader)
     rules, draws = _read_rules(reader, currency, schedule)
     spiffs = [_read_spiff(row, index) for index, row in enumerate(reader.many("spiffs"))]
     bonuses = [_read_bonus(row, index) for index, row in enumerate(reader.many("bonuses"))]
@@ -84,6 +83,8 @@ def read_plan(reader: Reader, fallback_currency: str | None) -> Plan | None:
         clawback_schedule=_read_clawbacks(reader),
         draw=next((draw for draw in draws if draw is not None), None),
         base_salary=reader.amount("base_salary"),
+        payment_schedule=payment,
+        object_type=_read_object_type(reader),
     )
     _warn_approvals(reader)
     reader.finish()
@@ -100,11 +101,13 @@ def _check_assignee(reader: Reader) -> None:
         )
 
 
-def _check_object_type(reader: Reader) -> None:
+def _read_object_type(reader: Reader) -> str | None:
     kinds = ("Invoices", "Contracts", "Sales Orders")
     value = reader.text("object_type")
-    if value is not None and value.lower() not in {kind.lower() for kind in kinds}:
+    found = next((kind for kind in kinds if value is not None and value.lower() == kind.lower()), None)
+    if value is not None and found is None:
         reader.refuse(Code.UNKNOWN, "object_type", f"{value!r} is not known.", f"Allowed are: {', '.join(kinds)}.")
+    return found
 
 
 def _read_currency(reader: Reader, fallback: str | None) -> str:
@@ -127,7 +130,7 @@ def _read_currency(reader: Reader, fallback: str | None) -> str:
     return currency
 
 
-def _read_schedules(reader: Reader) -> Schedule:
+def _read_schedules(reader: Reader) -> tuple[Schedule, Schedule | None]:
     calculation = reader.choice("calculation_schedule", Schedule) or Schedule.MONTHLY
     payment = reader.choice("payment_schedule", Schedule)
     if payment is not None and not _nests(calculation, payment):
@@ -137,7 +140,7 @@ def _read_schedules(reader: Reader) -> Schedule:
             f"{payment} payments are no whole multiple of {calculation} calculations.",
             f"Pay {calculation} or less often, in whole calculation periods.",
         )
-    return calculation
+    return calculation, payment
 
 
 def _nests(calculation: Schedule, payment: Schedule) -> bool:
@@ -301,7 +304,7 @@ def _read_assignments(reader: Reader) -> tuple[Assignment, ...]:
         priority = row.priority("priority") or _priority_of(key)
         bands = read_bands(row, "tiers", Notation(), row.choice("boundary", Boundary)) if row.has("tiers") else None
         row.ignore("currency", "uom", "boundary")
-        assignment = Assignment(scope, priority, bands, row.day("valid_from"), row.day("valid_to"))
+        assignment = Assignment(scope, priority, bands, row.day("valid_from"), row.day("valid_to"), key)
         row.finish()
         if any(_conflict(assignment, other) for other in found):
             row.refuse(
