@@ -133,6 +133,17 @@ class Code(StrEnum):
     MODEL_FETCH = "E_MODEL_FETCH"  # it could not be fetched
     MODEL_EXTRA = "E_MODEL_EXTRA"  # it needs an extra that is not installed
 
+    # The wizard and approvals
+    NAME_TAKEN = "E_NAME_TAKEN"  # another plan in use has the name
+    CHANGE_AMBIGUOUS = "E_CHANGE_AMBIGUOUS"  # "by 1 %": points, or per cent of each rate?
+    DRAFT_AMBIGUOUS = "E_DRAFT_AMBIGUOUS"  # several drafts are open, and none is named
+    DRAFT_CLOSED = "E_DRAFT_CLOSED"  # submitted already
+    DRAFT_INCOMPLETE = "E_DRAFT_INCOMPLETE"
+    REVISION = "E_REVISION"  # not the revision that was reviewed
+    PLAN_STATE = "E_PLAN_STATE"  # the version is not in a state for this
+    PLAN_HASH = "E_PLAN_HASH"  # not the hash of the version
+    OWN_PLAN = "E_OWN_PLAN"  # an author decides on no plan of the own
+
     # Warnings
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"
@@ -150,6 +161,11 @@ class Code(StrEnum):
     CREDIT_TOTAL = "W_CREDIT_TOTAL"  # credits of a sale do not add up to 100 %
     SEVERAL_PERIODS = "W_SEVERAL_PERIODS"  # sales of several periods under a schedule that was not stated
     UNMATCHED = "W_UNMATCHED"  # sales that earned nothing
+    PLAN_OVERLAP = "W_PLAN_OVERLAP"  # another live plan pays for the same
+    VERSION_PENDING = "W_VERSION_PENDING"  # an earlier version still waits for decisions
+    DRAFT_CONTINUED = "W_DRAFT_CONTINUED"  # no draft was named, and the only open one was taken
+    NO_QUOTA_YET = "W_NO_QUOTA"  # payees without the quota that the plan counts by
+    DECLINED = "W_DECLINED"  # the user answered no form
 
 
 @dataclass(frozen=True, slots=True)

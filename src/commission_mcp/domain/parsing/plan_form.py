@@ -301,7 +301,7 @@ def _read_assignments(reader: Reader) -> tuple[Assignment, ...]:
     for row in reader.many("assignments"):
         scope = read_scope(row)
         key = row.text("client_override")
-        priority = row.priority("priority") or _priority_of(key)
+        priority = row.priority("priority") if row.has("priority") else _priority_of(key)
         bands = read_bands(row, "tiers", Notation(), row.choice("boundary", Boundary)) if row.has("tiers") else None
         row.ignore("currency", "uom", "boundary")
         assignment = Assignment(scope, priority, bands, row.day("valid_from"), row.day("valid_to"), key)
