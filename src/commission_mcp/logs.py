@@ -34,5 +34,5 @@ def configure_logs(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("mcp", "asyncio", "psycopg.pool"):
+    for noisy in ("mcp", "asyncio", "psycopg.pool", "uvicorn", "httpx2"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

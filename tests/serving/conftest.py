@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -91,9 +91,9 @@ class HttpServer:
             return await http.post(self.url + query, json=message, headers=sent)
 
 
-def http_settings(installation: Installation, **overrides: object) -> Settings:
+def http_settings(installation: Installation, client_id: str | None = None, **overrides: object) -> Settings:
     """Settings of an HTTP server with a shared key."""
-    return installation.settings(None, **{"token_key": SecretStr(KEY), "http_port": 0, **overrides})
+    return installation.settings(client_id, **{"token_key": SecretStr(KEY), "http_port": 0, **overrides})
 
 
 @asynccontextmanager
@@ -131,3 +131,28 @@ async def server(postgres_18: Installation) -> AsyncGenerator[HttpServer]:
     await add_users(postgres_18, settings)
     async with run_server(settings) as running:
         yield running
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Makes settings of HTTP servers and runs them."""
+
+    installation: Installation
+
+    def settings(self, client_id: str | None = None, **overrides: object) -> Settings:
+        """Settings with a shared key, unless they say otherwise."""
+        return http_settings(self.installation, client_id, **overrides)
+
+    def run(self, **overrides: int) -> AbstractAsyncContextManager[HttpServer]:
+        """A server with such settings."""
+        return run_server(http_settings(self.installation, None, **overrides))
+
+    def run_with(self, settings: Settings) -> AbstractAsyncContextManager[HttpServer]:
+        """A server with these settings."""
+        return run_server(settings)
+
+
+@pytest.fixture
+def serving(postgres_18: Installation) -> Serving:
+    """HTTP servers on the embedded PostgreSQL."""
+    return Serving(postgres_18)

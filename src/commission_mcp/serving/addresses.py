@@ -47,7 +47,7 @@ def _hosts(name: str, port: int, written: str) -> Iterable[str]:
 
 
 def _matches(value: str, allowed: frozenset[str]) -> bool:
-    if value in allowed:
+    if value in allowed and "*" not in value:
         return True
     name, colon, port = value.rpartition(":")
     return bool(colon) and port.isdecimal() and f"{name}:*" in allowed

@@ -7,9 +7,7 @@ accepted, and nothing is kept between requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
@@ -22,6 +20,7 @@ from commission_mcp.identity import TokenVerifier
 from commission_mcp.server import CALLER_SCOPE
 from commission_mcp.serving import refusals
 from commission_mcp.serving.addresses import Names
+from commission_mcp.serving.incoming import Incoming
 from commission_mcp.serving.refusals import HttpRefusal, refusal, unauthenticated
 
 VERIFIER_STATE = "verifier"
@@ -61,21 +60,19 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        headers = Headers(scope=scope)
+        incoming = Incoming(headers, receive, self._limits.body_bytes_max)
         try:
-            headers = Headers(scope=scope)
             self._check_addresses(headers)
             _check_method(scope)
             verifier: TokenVerifier | None = scope["state"][VERIFIER_STATE]
-            caller = await self._caller(verifier, scope, headers) if verifier is not None else None
-            body = await self._body(headers, receive)
+            scope[CALLER_SCOPE] = await self._caller(verifier, scope, headers) if verifier is not None else None
+            body = await incoming.read(self._limits.transfer_s)
         except HttpRefusal as refused:
-            codes = [str(problem.code) for problem in refused.refused.problems]
-            _log.info("refused", extra={"status": refused.status, "codes": codes})
-            await refused.response()(scope, receive, send)
+            await _refuse(refused, incoming, send)
             return
-        scope[CALLER_SCOPE] = caller
         try:
-            await self._protocol(scope, _replaying(body, receive), self._bounded(send))
+            await self._protocol(scope, incoming.replaying(body), self._bounded(send))
         except TimeoutError:
             _log.info("gave up a reader that does not read")
 
@@ -116,36 +113,22 @@ class Endpoint:
             raise unauthenticated(Refused(problem), self._metadata_url, presented=bool(given))
         return token.strip()
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        most = self._limits.body_bytes_max
-        if headers.get("content-length", "0").isdecimal() and int(headers.get("content-length", "0")) > most:
-            raise _too_large(most)
-        body = bytearray()
-        try:
-            with anyio.fail_after(self._limits.transfer_s):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise refusal(
-                            refusals.BAD_REQUEST, "The connection ended within the request.", "Send it again."
-                        )
-                    body += message.get("body", b"")
-                    if len(body) > most:
-                        raise _too_large(most)
-                    more = message.get("more_body", False)
-        except TimeoutError:
-            late = refusal(refusals.TOO_SLOW, "The request took too long to arrive.", "Send it again.")
-            late.headers = {"Connection": "close"}
-            raise late from None
-        return bytes(body)
-
     def _bounded(self, send: Send) -> Send:
         async def bounded(message: Message) -> None:
             with anyio.fail_after(self._limits.transfer_s):
                 await send(message)
 
         return bounded
+
+
+async def _refuse(refused: HttpRefusal, incoming: Incoming, send: Send) -> None:
+    codes = [str(problem.code) for problem in refused.refused.problems]
+    _log.info("refused", extra={"status": refused.status, "codes": codes})
+    response = refused.response()
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    await incoming.pass_over()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _check_method(scope: Scope) -> None:
@@ -169,19 +152,3 @@ def _client_asked(scope: Scope) -> str | None:
     if len(asked) > 1:
         raise refusal(refusals.BAD_REQUEST, "The URL names several clients.", "Name one: /mcp?client_id=...")
     return asked[0] if asked else None
-
-
-def _too_large(most: int) -> HttpRefusal:
-    refused = refusal(refusals.TOO_LARGE, f"The request is longer than {most} bytes.", "Send less at a time.")
-    refused.headers = {"Connection": "close"}
-    return refused
-
-
-def _replaying(body: bytes, receive: Receive) -> Callable[[], Awaitable[Any]]:
-    """Receive the body that was read, then what follows it."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replay

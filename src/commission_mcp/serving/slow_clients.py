@@ -30,6 +30,13 @@ class PatientForAWhile(H11Protocol):
         elif self._deadline is None and not self.transport.is_closing():
             self._await_head()
 
+    def on_response_complete(self) -> None:
+        """Wait for the rest of a request that began to arrive during the answer."""
+        super().on_response_complete()
+        begun, _ = self.conn.trailing_data
+        if begun and self._deadline is None and not self._is_answering() and not self.transport.is_closing():
+            self._await_head()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
         self._stop_waiting()
