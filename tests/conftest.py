@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import psycopg
 import pytest
@@ -47,7 +47,26 @@ class Installation:
 
     def settings(self, client_id: str | None, **overrides: object) -> Settings:
         """Settings of a server on this installation."""
-        return load_settings(environment=self.variables, overrides={"client_id": client_id, **overrides}).settings
+        # Only tests of the trail want one: it would turn up in the conversations of all others.
+        chosen = {"client_id": client_id, "history_trail": False, **overrides}
+        return load_settings(environment=self.variables, overrides=chosen).settings
+
+
+def missing(program: str, package: str) -> NoReturn:
+    """Pass over what needs a program that is not installed, and say so; where all has to be tested, fail."""
+    reason = f"{program} is not installed: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def debian_redis() -> Path:
+    """Debian's redis-server, which can TLS."""
+    program = Path("/usr/bin/redis-server")
+    if not program.exists():
+        missing("Debian's Redis", "redis-server")
+    return program
 
 
 class Connect(Protocol):
@@ -77,6 +96,8 @@ def connect() -> Connect:
 @pytest.fixture(scope="session")
 def debian_program() -> Callable[[str], list[str]]:
     """How to run a program of Debian's PostgreSQL 15."""
+    if not DEBIAN_POSTGRES_15.is_dir():
+        missing("PostgreSQL 15", "postgresql-15")
     return lambda name: [*as_nobody(), str(DEBIAN_POSTGRES_15 / name)]
 
 
@@ -125,7 +146,7 @@ async def postgres_18(data_directory: Path) -> AsyncIterator[Installation]:
 async def postgres_15() -> AsyncIterator[Installation]:
     """Debian's PostgreSQL 15, as an external database."""
     if not DEBIAN_POSTGRES_15.is_dir():  # noqa: ASYNC240 - once, at the start
-        pytest.fail("PostgreSQL 15 is not installed: apt-get install postgresql-15")
+        missing("PostgreSQL 15", "postgresql-15")
     with _debian_server() as url:
         installation = Installation(
             Address.parse(url),

@@ -32,7 +32,7 @@ from commission_mcp.storage import (
 )
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
-from commission_mcp.storage.sessions import SessionLimits, Sessions, open_sessions
+from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open_sessions
 
 T = TypeVar("T")
 
@@ -105,12 +105,14 @@ class App:
         settings: The operator's settings.
         opening: The database and the query cache, which may still be starting; see `database` and `query_cache`.
         opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
+        trail: Notes what was asked, where that is wanted.
         verified: Whether every request brings a caller of its own; without that the operator's word counts.
     """
 
     settings: Settings
     opening: Opening[Storage]
     opening_sessions: Opening[Sessions]
+    trail: Trail | None = None
     verified: bool = False
 
     async def database(self) -> Database:
@@ -197,8 +199,11 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(opening.run)
         tasks.start_soon(sessions.run)
+        trail = Trail(sessions.get) if settings.history_trail else None
+        if trail is not None:
+            tasks.start_soon(trail.run)
         try:
-            yield App(settings, opening, sessions, verified=verified)
+            yield App(settings, opening, sessions, trail, verified=verified)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -256,7 +261,10 @@ async def open_storage(settings: Settings) -> AsyncGenerator[Storage]:
         async with (
             open_database(reached.address, reached.credentials, limits, replicas) as database,
             open_query_cache(
-                reached.cache_url, reached.credentials, connections_max=settings.redis_pool_size
+                reached.cache_url,
+                reached.credentials,
+                connections_max=settings.redis_pool_size,
+                ttl_s=settings.query_cache_ttl_s,
             ) as query_cache,
         ):
             yield Storage(database, query_cache)
@@ -273,7 +281,9 @@ async def open_history(settings: Settings) -> AsyncGenerator[Sessions]:
     limits = SessionLimits(ttl_s=settings.history_ttl_s)
     async with (
         reach(settings) as reached,
-        open_sessions(reached.history_url, reached.credentials, redis_limits, limits) as sessions,
+        open_sessions(
+            reached.history_url, reached.credentials, redis_limits, limits, settings.sealing_keys()
+        ) as sessions,
     ):
         yield sessions
 

@@ -83,6 +83,8 @@ class Code(StrEnum):
     REDIS_FULL = "E_REDIS_FULL"  # no memory left for what has to be kept
     REDIS_READ_ONLY = "E_REDIS_READ_ONLY"  # a replica, or it cannot write to its disk
 
+    BACKEND = "E_BACKEND"  # the client's backend does not answer, or not as it should
+
     # Conversations
     HISTORY_KEY = "E_HISTORY_KEY"  # sealed with a key that this server does not have
 

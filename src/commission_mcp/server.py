@@ -22,7 +22,7 @@ from mcp.types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import AnyUrl, ValidationError
 
 from commission_mcp import __version__
-from commission_mcp.app import App, open_app, serving_request_of
+from commission_mcp.app import App, open_app, request_caller, serving_request_of
 from commission_mcp.domain.caller import Caller
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.resources import add_resources
@@ -120,6 +120,7 @@ class CommissionServer(MCPServer[App]):
             raise
         else:
             outcome = "ok"
+            self._leave_trail(name, arguments, result)
             return result
         finally:
             elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
@@ -154,6 +155,10 @@ class CommissionServer(MCPServer[App]):
             if isinstance(error.__cause__, ValidationError):
                 raise _invalid_arguments(error.__cause__) from None
             raise
+
+    def _leave_trail(self, name: str, arguments: dict[str, Any], result: CallToolResult | InputRequiredResult) -> None:
+        if self.app.trail is not None and isinstance(result, CallToolResult) and not result.is_error:
+            self.app.trail.note(request_caller(self.app), name, arguments, result.structured_content or {})
 
     def _check_names(self, name: str, arguments: Mapping[str, object]) -> None:
         known = self._arguments.get(name)

@@ -34,7 +34,6 @@ from commission_mcp.storage.sessions import Message, SessionLimits, Sessions, op
 
 pytestmark = pytest.mark.anyio
 
-DEBIAN_REDIS = Path("/usr/bin/redis-server")
 CREDENTIALS = Credentials("a master secret of a test installation")
 PASSWORD = "a-password-of-the-test"  # noqa: S105 - of servers that these tests start
 ANN, BEN = (Caller("client-a", "local", name, frozenset({Role.ANALYST})) for name in ("ann", "ben"))
@@ -272,10 +271,8 @@ def certificates() -> Generator[Path]:
 
 
 @asynccontextmanager
-async def tls_server(folder: Path) -> AsyncGenerator[int]:
+async def tls_server(redis: Path, folder: Path) -> AsyncGenerator[int]:
     """Debian's redis-server, as its documentation and the older dashboard's start it for TLS."""
-    if not DEBIAN_REDIS.exists():  # noqa: ASYNC240 - once
-        pytest.fail("Debian's Redis is not installed: apt-get install redis-server")
     port = free_port()
     files = ["--tls-cert-file", "server.crt", "--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.crt"]
     paths = [str(folder / part) if part.endswith((".crt", ".key")) else part for part in files]
@@ -293,7 +290,7 @@ async def tls_server(folder: Path) -> AsyncGenerator[int]:
         "&*",
         "+@all",
     ]
-    with served(DEBIAN_REDIS, *options, "--save", "", "--loglevel", "warning") as process:
+    with served(redis, *options, "--save", "", "--loglevel", "warning") as process:
 
         async def listens() -> bool:
             assert process.poll() is None
@@ -310,8 +307,10 @@ def tls_url(port: int, folder: Path, ca: str = "ca", client: str = "client") -> 
     return f"rediss://cm:{PASSWORD}@127.0.0.1:{port}/0?{files}"
 
 
-async def test_tls_with_certificates_on_both_sides_and_a_user_of_its_own(certificates: Path) -> None:
-    async with tls_server(certificates) as port:
+async def test_tls_with_certificates_on_both_sides_and_a_user_of_its_own(
+    debian_redis: Path, certificates: Path
+) -> None:
+    async with tls_server(debian_redis, certificates) as port:
         url = tls_url(port, certificates)
         async with opened(url) as sessions, shelved(url) as (server, shelf):
             await converse(sessions)
@@ -321,16 +320,24 @@ async def test_tls_with_certificates_on_both_sides_and_a_user_of_its_own(certifi
 
 @pytest.mark.parametrize(("ca", "client"), [("stranger", "client"), ("ca", "stranger")])
 async def test_a_certificate_of_another_authority_is_refused_on_either_side(
-    certificates: Path, ca: str, client: str
+    debian_redis: Path, certificates: Path, ca: str, client: str
 ) -> None:
-    async with tls_server(certificates) as port, opened(tls_url(port, certificates, ca, client)) as sessions:
+    async with (
+        tls_server(debian_redis, certificates) as port,
+        opened(tls_url(port, certificates, ca, client)) as sessions,
+    ):
         with pytest.raises(Refused) as refused:
             await sessions.append(ANN, Message("user", "hello"))
     assert [problem.code for problem in refused.value.problems] == ["E_REDIS_UNREACHABLE"]
 
 
-async def test_without_an_authority_a_self_signed_server_is_not_believed(certificates: Path) -> None:
-    async with tls_server(certificates) as port, opened(f"rediss://cm:{PASSWORD}@127.0.0.1:{port}") as sessions:
+async def test_without_an_authority_a_self_signed_server_is_not_believed(
+    debian_redis: Path, certificates: Path
+) -> None:
+    async with (
+        tls_server(debian_redis, certificates) as port,
+        opened(f"rediss://cm:{PASSWORD}@127.0.0.1:{port}") as sessions,
+    ):
         with pytest.raises(Refused) as refused:
             await sessions.append(ANN, Message("user", "hello"))
     assert [problem.code for problem in refused.value.problems] == ["E_REDIS_UNREACHABLE"]

@@ -67,6 +67,22 @@ class Caller:
                 )
             )
 
+    def require_client(self, asserted: str | None) -> None:
+        """Let the caller pass unless it asserts to be of another client.
+
+        Raises:
+            Refused: with `E_CLIENT_MISMATCH`.
+        """
+        if asserted not in (None, self.client_id):
+            raise Refused(
+                Problem(
+                    Code.CLIENT_MISMATCH,
+                    f"This connection serves {self.client_id!r} and no other client.",
+                    "Leave `client_id` out; the operator connects other clients.",
+                    "client_id",
+                )
+            )
+
     @property
     def masking(self) -> MaskingClass:
         """The masking class that this caller reads under."""

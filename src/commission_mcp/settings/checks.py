@@ -5,6 +5,7 @@ The words are ours throughout. Pydantic's own would repeat the input, and the in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 UNUSABLE = "setting_unusable"
 MASTER_SECRET_LENGTH_MIN = 32
 _TEXT_LENGTH_MAX = 200
+_SEALING_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def unusable(message: str, fix: str) -> PydanticCustomError:
@@ -170,6 +172,19 @@ def master_secret(secret: SecretStr | None) -> SecretStr | None:
             f"The secret has fewer than {MASTER_SECRET_LENGTH_MIN} characters.",
             "Make one with: openssl rand -hex 32",
         )
+    return secret
+
+
+def sealing_keys(secret: SecretStr | None) -> SecretStr | None:
+    """Keys of 32 bytes in hexadecimal digits, none of them twice."""
+    if secret is None:
+        return None
+    keys = [key.strip().lower() for key in secret.get_secret_value().split(",")]
+    fix = "Make one with: openssl rand -hex 32"
+    if not all(_SEALING_KEY.fullmatch(key) for key in keys):
+        raise unusable("A key is not 64 hexadecimal digits.", fix)
+    if len(set(keys)) < len(keys):
+        raise unusable("A key stands there twice.", fix)
     return secret
 
 

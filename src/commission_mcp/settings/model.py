@@ -163,6 +163,19 @@ class Settings(BaseSettings):
         default=3_600, ge=1, le=31_536_000, description="A session is forgotten this long after its last message."
     )
 
+    history_trail: bool = Field(
+        default=True,
+        description="Tool calls leave an entry in the user's latest session: the question, not the answer.",
+    )
+    history_keys: Annotated[SecretStr | None, AfterValidator(checks.sealing_keys), Confidential()] = Field(
+        default=None,
+        description="Conversations are sealed with the first of these keys and opened with any: 64 hexadecimal digits "
+        "each, separated by commas. To rotate, put a new one first and drop the old one when no session is left of it.",
+    )
+    query_cache_ttl_s: int = Field(
+        default=300, ge=0, le=86_400, description="An answer of `query` is kept at most this long; 0 keeps none."
+    )
+
     # Serving
     http_host: Annotated[Line, AfterValidator(checks.host), Older("MCP_SERVER_HOST")] = Field(
         default="127.0.0.1", description="The address that the HTTP server listens on."
@@ -253,6 +266,11 @@ class Settings(BaseSettings):
         if overlap >= size:
             raise checks.unusable("The overlap is not less than the passage.", f"Set less than {size}.")
         return overlap
+
+    def sealing_keys(self) -> tuple[bytes, ...]:
+        """The keys that seal conversations; none where nothing is sealed."""
+        text = self.history_keys.get_secret_value() if self.history_keys else ""
+        return tuple(bytes.fromhex(key.strip()) for key in text.split(",") if key.strip())
 
     def require_master_secret(self) -> SecretStr:
         """The master secret, for whoever cannot do without it.

@@ -16,8 +16,8 @@ from commission_mcp.sqlguard import Relations
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.catalog import Catalog, read_catalog
 from commission_mcp.storage.credentials import GATE, WRITER, Credentials
-from commission_mcp.storage.gate import Admission, Gate, Pool
-from commission_mcp.storage.isolation import refuse_breaches
+from commission_mcp.storage.gate import Admission, Gate, Pool, unavailable
+from commission_mcp.storage.isolation import Breach, find_breaches, refuse_breaches
 from commission_mcp.storage.prepare import check_version, require_prepared, unreachable
 from commission_mcp.storage.reading import Reading, ReadLimits
 from commission_mcp.storage.replicas import ReadNodes, Replica, ReplicaAddresses
@@ -52,6 +52,19 @@ class DatabaseLimits:
     result_bytes_max: int = 64 * 2**20
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """What a database says of itself: PostgreSQL's version number, and what breaks the isolation of clients."""
+
+    server_version: int
+    breaches: tuple[Breach, ...]
+
+    @property
+    def version(self) -> str:
+        """The version as people write it."""
+        return f"PostgreSQL {self.server_version // 10000}.{self.server_version % 10000}"
+
+
 class Database:
     """An open database; see `open_database`."""
 
@@ -79,6 +92,18 @@ class Database:
             Refused: with `E_DATABASE_UNREACHABLE`.
         """
         await self._gate.ping()
+
+    async def state(self) -> DatabaseState:
+        """Which server it is, and whether its isolation is whole at this moment.
+
+        Raises:
+            Refused: with `E_DATABASE_UNREACHABLE`.
+        """
+        try:
+            async with self._gate.connection() as connection:
+                return DatabaseState(connection.info.server_version, await find_breaches(connection))
+        except (psycopg.OperationalError, PoolTimeout):
+            raise unavailable() from None
 
     @asynccontextmanager
     async def reading(self, caller: Caller) -> AsyncGenerator[Reading]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -84,13 +85,19 @@ class Gate:
             async with self._pool.connection() as connection:
                 await connection.execute("SELECT 1")
         except psycopg.OperationalError:  # of which the pool's time-out is one
-            raise _unreachable() from None
+            raise unavailable() from None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[psycopg.AsyncConnection[TupleRow]]:
+        """A connection as `cm_gate`, for looking at the catalogs."""
+        async with self._pool.connection() as connection:
+            yield connection
 
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
             return await self._ask_once(caller)
         except PoolTimeout:
-            raise _unreachable() from None
+            raise unavailable() from None
         except psycopg.OperationalError:
             pass
         try:
@@ -98,7 +105,7 @@ class Gate:
             await self._pool.check()
             return await self._ask_once(caller)
         except psycopg.OperationalError:
-            raise _unreachable() from None
+            raise unavailable() from None
 
     async def _ask_once(self, caller: Caller) -> tuple[Any, ...]:
         async with self._pool.connection() as connection:
@@ -111,7 +118,8 @@ class Gate:
         return row
 
 
-def _unreachable() -> Refused:
+def unavailable() -> Refused:
+    """The refusal of what needs a database that has stopped answering."""
     return Refused(Problem(Code.DATABASE_UNREACHABLE, "The database does not answer.", "Try again in a moment."))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.redis_limits import RedisLimits
@@ -23,6 +25,17 @@ class RedisState:
     version: str
     memory_bytes: int
     policy: str
+
+    @classmethod
+    def of(cls, facts: Sequence[Mapping[str, Any]]) -> RedisState:
+        """Read the answers of all primaries to INFO."""
+        first = facts[0]
+        name = "Valkey" if "valkey_version" in first else "Redis"
+        return cls(
+            version=f"{name} {first.get('valkey_version') or first.get('redis_version')}",
+            memory_bytes=sum(int(server["used_memory"]) for server in facts),
+            policy=", ".join(sorted({str(server.get("maxmemory_policy", "noeviction")) for server in facts})),
+        )
 
     @property
     def memory(self) -> str:
@@ -56,10 +69,4 @@ async def redis_state(url: str) -> RedisState:
                 "COMMISSION_REDIS_URL",
             )
         ) from None
-    first = facts[0]
-    name = "Valkey" if "valkey_version" in first else "Redis"
-    return RedisState(
-        version=f"{name} {first.get('valkey_version') or first.get('redis_version')}",
-        memory_bytes=sum(int(server["used_memory"]) for server in facts),
-        policy=", ".join(sorted({str(server.get("maxmemory_policy", "noeviction")) for server in facts})),
-    )
+    return RedisState.of(facts)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.types import ToolAnnotations
 
-from commission_mcp.tools import calculate_commission, chat_history, query, schema
+from commission_mcp.tools import cache_clear, calculate_commission, chat_history, health, query, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +24,6 @@ TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(query.query, query.ANNOTATIONS),
     ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
     ToolEntry(chat_history.chat_history, chat_history.ANNOTATIONS),
+    ToolEntry(cache_clear.cache_clear, cache_clear.ANNOTATIONS),
+    ToolEntry(health.health, health.ANNOTATIONS),
 )

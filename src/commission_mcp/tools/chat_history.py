@@ -114,7 +114,7 @@ async def chat_history(
     """
     given = {"session_id": session_id, "role": role, "content": content or None, "sources": sources}
     _check(action, {**given, "context": context, "cursor": cursor, "ttl_s": ttl_s})
-    _check_client(client_id, caller)
+    caller.require_client(client_id)
     admitted = await _admitted(app, caller)
     sessions = await app.sessions()
     if action == "append" and role is not None:
@@ -152,18 +152,6 @@ def _check(action: Action, arguments: dict[str, object]) -> None:
     ]
     if missing or foreign:
         raise Refused(*missing, *foreign)
-
-
-def _check_client(asserted: str | None, caller: Caller) -> None:
-    if asserted not in (None, caller.client_id):
-        raise Refused(
-            Problem(
-                Code.CLIENT_MISMATCH,
-                f"This connection serves {caller.client_id!r} and no other client.",
-                "Leave `client_id` out; the operator connects other clients.",
-                "client_id",
-            )
-        )
 
 
 def _stored(caller: Caller, session: Session) -> CallToolResult:

@@ -20,15 +20,16 @@ from commission_mcp.errors import Refused
 from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.query_cache.answer import Answer
 from commission_mcp.storage.query_cache.flights import Flights
-from commission_mcp.storage.query_cache.question import Question
+from commission_mcp.storage.query_cache.question import Question, prefix
 from commission_mcp.storage.query_cache.records import Kept, Record, Records
 from commission_mcp.storage.query_cache.trouble import Unserved
 from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.storage.redis_servers import RedisState
 
 if TYPE_CHECKING:
     from commission_mcp.storage.query_cache.shelf import Shelf
 
-TTL_S = 300
+TTL_S = 300.0
 _TURN_S = 5  # how long another process is waited for; a slower query may run once in each
 _POLL_S = 0.02
 _CONNECT_MS, _ANSWER_MS, _CALL_MS = 50, 200, 500
@@ -77,6 +78,7 @@ class QueryCache:
     Args:
         shelf: Where answers are kept; None when there is no such place.
         credentials: What answers are sealed with, and their names made.
+        ttl_s: How long an answer is kept.
         clock: What tells the time, in seconds since 1970.
         chance: What draws numbers, at least 0 and less than 1.
     """
@@ -86,6 +88,7 @@ class QueryCache:
         shelf: Shelf | None,
         credentials: Credentials,
         *,
+        ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -93,6 +96,7 @@ class QueryCache:
         self._records = Records(credentials.sealing_key("query cache"))
         self._naming = credentials.sealing_key("query cache names")
         self._flights: Flights[Found] = Flights()
+        self._ttl_s = ttl_s
         self._clock = clock
         self._chance = chance
 
@@ -110,6 +114,22 @@ class QueryCache:
         if own or found.outcome is Outcome.BYPASS:
             return found
         return replace(found, outcome=Outcome.HIT)
+
+    async def clear(self, client_id: str | None) -> int:
+        """Forget the kept answers of a client, or of all clients; how many there were.
+
+        Raises:
+            Refused: with `E_REDIS_UNREACHABLE`, `E_REDIS_READ_ONLY` or `E_BUSY`; some may be forgotten then.
+        """
+        return 0 if self._shelf is None else await self._shelf.clear(prefix(client_id))
+
+    async def state(self) -> RedisState | None:
+        """What the server says of itself; None where nothing is kept.
+
+        Raises:
+            Refused: with `E_REDIS_UNREACHABLE`.
+        """
+        return None if self._shelf is None else await self._shelf.state()
 
     async def _find(self, question: Question, name: str, read: Read) -> Found:
         if self._shelf is None:
@@ -180,21 +200,25 @@ class QueryCache:
     def _to_keep(self, question: Question, made: Made, cost_s: float) -> Kept | None:
         # The snapshot may be later than the admission, or earlier on a replica: its own versions and date count.
         name = question.name(self._naming, made.versions, made.answer.as_of[:10])
-        sealed = self._records.seal(name, Record(made.answer, self._clock() + TTL_S, cost_s))
-        return Kept(name, sealed, TTL_S * 1000) if sealed is not None else None
+        sealed = self._records.seal(name, Record(made.answer, self._clock() + self._ttl_s, cost_s))
+        return Kept(name, sealed, int(self._ttl_s * 1000)) if sealed is not None else None
 
 
 @asynccontextmanager
 async def open_query_cache(
-    url: str, credentials: Credentials, *, connections_max: int = 10
+    url: str, credentials: Credentials, *, connections_max: int = 10, ttl_s: float = TTL_S
 ) -> AsyncGenerator[QueryCache]:
     """The cache on a Redis or Valkey, which need not be up; without one, every answer is read anew.
 
     Args:
-        url: Its address: `redis://`, `rediss://` or `unix://`.
+        url: Its address; see `redis_topologies.topology`.
         credentials: What answers are sealed with.
         connections_max: Connections kept to the server.
+        ttl_s: How long an answer is kept; 0 keeps none.
     """
+    if ttl_s == 0:
+        yield QueryCache(None, credentials)
+        return
     await anyio.to_thread.run_sync(
         import_module, f"{__package__}.shelf"
     )  # 150 ms that the event loop has better use for
@@ -208,7 +232,7 @@ async def open_query_cache(
         except Refused as refused:
             _log.warning("there is no query cache", extra={"code": refused.problems[0].code})
             shelf = None
-        yield QueryCache(shelf, credentials)
+        yield QueryCache(shelf, credentials, ttl_s=ttl_s)
 
 
 def _bypassing(made: Made) -> Found:

@@ -64,6 +64,9 @@ class Question:
         return f"{prefix(admission.caller.client_id)}{digest}"
 
 
-def prefix(client_id: str) -> str:
-    """What the names of all answers of a client begin with; the braces keep them on one slot of a cluster."""
-    return f"cm:1:q:{{{client_id}}}:"
+def prefix(client_id: str | None) -> str:
+    """What the names of all answers of a client begin with, or those of all clients.
+
+    The braces keep a client's on one slot of a cluster.
+    """
+    return "cm:1:q:" if client_id is None else f"cm:1:q:{{{client_id}}}:"

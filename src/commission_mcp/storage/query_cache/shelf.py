@@ -15,6 +15,7 @@ from commission_mcp.errors import Code, Refused
 from commission_mcp.storage.query_cache.records import Kept
 from commission_mcp.storage.query_cache.trouble import Trouble, Unserved
 from commission_mcp.storage.redis_connections import Command, RedisServer, Script
+from commission_mcp.storage.redis_servers import RedisState
 
 RELEASE = Script('if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0')
 
@@ -71,6 +72,22 @@ class Shelf:
         except Unserved:
             return False  # a turn ends by itself
         return kept is not None
+
+    async def clear(self, prefix: str) -> int:
+        """Remove what is kept under names that begin so; how many there were.
+
+        Raises:
+            Refused: when the server does not do it.
+        """
+        return await self._server.remove(prefix)
+
+    async def state(self) -> RedisState:
+        """What the server says of itself.
+
+        Raises:
+            Refused: when it does not answer.
+        """
+        return RedisState.of(await self._server.info())
 
     async def _send(self, *commands: Command, writing: bool = False) -> list[Any]:
         if not self._may_try():

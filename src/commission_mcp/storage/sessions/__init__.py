@@ -3,6 +3,7 @@
 from commission_mcp.storage.sessions.message import CONTENT_CHARS_MAX, MESSAGE_CHARS_MAX, Message, Speaker
 from commission_mcp.storage.sessions.pages import Page, Session, SessionList, Turn
 from commission_mcp.storage.sessions.store import TTL_S_MAX, TTL_S_MIN, SessionLimits, Sessions, open_sessions
+from commission_mcp.storage.sessions.trail import Trail
 
 __all__ = [
     "CONTENT_CHARS_MAX",
@@ -16,6 +17,7 @@ __all__ = [
     "SessionList",
     "Sessions",
     "Speaker",
+    "Trail",
     "Turn",
     "open_sessions",
 ]

@@ -15,6 +15,7 @@ from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.storage.redis_servers import RedisState
 from commission_mcp.storage.sealing import Sealer
 from commission_mcp.storage.sessions import cursors, identifiers
 from commission_mcp.storage.sessions.cursors import Cursors, MessageCursor, SessionCursor
@@ -183,14 +184,31 @@ class Sessions:
         last = next(entry for entry in entries if entry.session_id == shown[-1].session_id)
         return SessionList(tuple(shown), self._cursors.write(last, self._reader(caller)))
 
-    async def clear(self, caller: Caller, session_id: str) -> None:
-        """Forget a session of the caller.
+    async def clear(self, caller: Caller, session_id: str) -> int:
+        """Forget a session of the caller; how many keys there were of it.
 
         Raises:
             Refused: with `E_NOT_FOUND` when the caller has no such session, or as `RedisServer.send` does.
         """
         if not await self._forget(caller, [identifiers.check(session_id)]):
             raise _not_found()
+        return len(_Keys.of(caller.client_id, session_id).pair)
+
+    async def continue_latest(self, caller: Caller, message: Message) -> Session:
+        """Append a message to the caller's latest session, or to a new one where there is none.
+
+        Raises:
+            Refused: as `append` does.
+        """
+        return await self.append(caller, message, await self._latest(caller))
+
+    async def state(self) -> RedisState:
+        """What the server says of itself.
+
+        Raises:
+            Refused: as `RedisServer.send` does.
+        """
+        return RedisState.of(await self._server.info())
 
     async def _page(self, caller: Caller, session_id: str, before: int, messages_max: int) -> Page:
         owner = _ANYBODY if caller.roles & _READS_OTHERS else self._owner(caller)
@@ -281,7 +299,7 @@ async def open_sessions(
     """The sessions on a Redis or Valkey; it need not be up yet, every call finds out for itself.
 
     Args:
-        url: Its address: `redis://`, `rediss://` or `unix://`.
+        url: Its address; see `redis_topologies.topology`.
         credentials: What cursors are sealed with and owners are known by.
         redis_limits: How long the server may take, and its connections.
         limits: How much is kept, and for how long.

@@ -1,0 +1,95 @@
+"""The trail: what was asked of the tools, kept in the conversation although nobody wrote it down.
+
+Hosts do not send their turns, and a model does not always remember to. An entry holds the question, the sources and the
+ids of an answer, never the answer: what a caller may see can change, and a conversation may be read by an auditor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import orjson
+
+from commission_mcp.domain.caller import Caller
+from commission_mcp.errors import Refused
+from commission_mcp.storage.sessions.message import SOURCE_CHARS_MAX, SOURCES_MAX, Message
+from commission_mcp.storage.sessions.store import Sessions
+
+# What answers name things by; whoever goes on with a conversation asks for them again.
+_NAMES = ("plan_id", "draft_id", "version", "run_id", "period", "plan_phase", "revision", "row_count", "mode")
+# They keep or read the conversation itself, or say nothing of what it is about.
+_LEAVE_NO_TRAIL = frozenset({"chat_history", "cache_clear", "health", "audit_log"})
+_VALUE_CHARS_MAX = 1_000
+_CONTENT_CHARS_MAX = 4_000
+_WAITING_MAX = 1_000
+
+_log = logging.getLogger("commission_mcp.trail")
+
+
+class Trail:
+    """Leaves an entry for each call in the caller's latest session, behind the answer.
+
+    Args:
+        sessions: The conversations, once they are open.
+        hidden: Puts other characters in the place of personal data.
+    """
+
+    def __init__(
+        self, sessions: Callable[[], Awaitable[Sessions]], hidden: Callable[[str], str] = lambda text: text
+    ) -> None:
+        self._sessions = sessions
+        self._hidden = hidden
+        self._sending, self._receiving = anyio.create_memory_object_stream[tuple[Caller, Message]](_WAITING_MAX)
+
+    def note(self, caller: Caller, tool: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Leave an entry for a call that was answered; returns at once.
+
+        Args:
+            caller: Who called, as the tool admitted it.
+            tool: Which tool.
+            arguments: What was asked.
+            answer: The structured content of the answer.
+        """
+        if tool in _LEAVE_NO_TRAIL:
+            return
+        message = Message("tool", self._hidden(_question(tool, arguments)), _sources(answer), _context(tool, answer))
+        try:
+            self._sending.send_nowait((caller, message))
+        except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            _log.warning("an entry of the trail was dropped", extra={"tool": tool})
+
+    async def run(self) -> None:
+        """Keep the entries until cancelled."""
+        async with self._sending, self._receiving:
+            async for caller, message in self._receiving:
+                try:
+                    await (await self._sessions()).continue_latest(caller, message)
+                except Refused as refused:
+                    # The call was answered; that it left no trail is no reason to fail anything.
+                    _log.warning("an entry of the trail was not kept", extra={"code": refused.problems[0].code})
+
+
+def _question(tool: str, arguments: Mapping[str, Any]) -> str:
+    shown = {name: _short(value) for name, value in arguments.items() if value is not None}
+    return f"{tool} {orjson.dumps(shown, default=str).decode()}"[:_CONTENT_CHARS_MAX]
+
+
+def _short(value: object) -> object:
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    return value if len(text) <= _VALUE_CHARS_MAX else f"{text[:_VALUE_CHARS_MAX]}..."
+
+
+def _sources(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    sources = answer.get("sources")
+    listed: list[object] = list(sources) if isinstance(sources, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType] - checked below
+    return tuple(source for source in listed if isinstance(source, str) and len(source) <= SOURCE_CHARS_MAX)[
+        :SOURCES_MAX
+    ]
+
+
+def _context(tool: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    names = {name: answer[name] for name in _NAMES if isinstance(answer.get(name), str | int)}
+    return {"tool": tool, **{name: value for name, value in names.items() if len(str(value)) <= _VALUE_CHARS_MAX // 5}}
