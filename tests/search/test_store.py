@@ -66,8 +66,8 @@ def store(tmp_path: Path) -> Store:
     made = Store(tmp_path / "index")
     with made.indexing() as writer:
         assert writer
-        writer.put([an_entry("a.txt"), an_entry("b/c.txt"), an_entry("d.txt", model="")])
-        writer.fail([a_failure("locked.pdf")])
+        writer.change(entries=[an_entry("a.txt"), an_entry("b/c.txt"), an_entry("d.txt", model="")])
+        writer.change(failures=[a_failure("locked.pdf")])
         writer.seal()
     made.keep_derived("clear", RECIPE, made.load().generation, {"clear.lexical.index": b"words" * 50})
     return made
@@ -97,7 +97,7 @@ def test_only_the_owner_reaches_the_files(store: Store) -> None:
 def test_a_replaced_document_leaves_nothing_of_the_old_one(store: Store) -> None:
     with store.indexing() as writer:
         assert writer
-        writer.put([an_entry("a.txt", "Entirely new.\n\nAnd short.")])
+        writer.change(entries=[an_entry("a.txt", "Entirely new.\n\nAnd short.")])
 
     assert [entry.text for entry in store.load().entries if entry.name == "a.txt"] == ["Entirely new.\n\nAnd short."]
     assert len(store.load().entries) == 3
@@ -107,8 +107,8 @@ def test_what_was_removed_is_gone_from_the_file_too(tmp_path: Path) -> None:
     store = Store(tmp_path / "index")
     with store.indexing() as writer:
         assert writer
-        writer.put([an_entry("a.txt", "A remarkable secret.\n\nEnd.")])
-        writer.remove(["a.txt"])
+        writer.change(entries=[an_entry("a.txt", "A remarkable secret.\n\nEnd.")])
+        writer.change(removed=["a.txt"])
 
     assert store.load().entries == ()
     assert b"remarkable" not in (store.directory / STORE).read_bytes()
@@ -117,7 +117,7 @@ def test_what_was_removed_is_gone_from_the_file_too(tmp_path: Path) -> None:
 def test_a_document_that_fails_later_is_no_longer_found(store: Store) -> None:
     with store.indexing() as writer:
         assert writer
-        writer.fail([a_failure("a.txt")])
+        writer.change(failures=[a_failure("a.txt")])
 
     assert store.entry("a.txt") is None
     assert store.known()["a.txt"].failed
@@ -127,7 +127,7 @@ def test_vectors_are_replaced_whole(store: Store) -> None:
     other = Embedding("model-2", np.ones((2, DIMENSIONS), dtype=np.float32))
     with store.indexing() as writer:
         assert writer
-        writer.embed({"a.txt": other})
+        writer.change(embeddings={"a.txt": other})
 
     entry = store.entry("a.txt")
     assert entry is not None
@@ -138,7 +138,7 @@ def test_the_signature_changes_with_every_commit(store: Store) -> None:
     before = store.signature()
     with store.indexing() as writer:
         assert writer
-        writer.remove(["a.txt"])
+        writer.change(removed=["a.txt"])
 
     assert store.signature() != before
 
@@ -160,7 +160,7 @@ def test_derived_files_serve_their_generation_and_recipe_only(store: Store) -> N
 def test_derived_files_of_a_store_that_was_written_to_are_not_kept(store: Store) -> None:
     with store.indexing() as writer:
         assert writer
-        writer.remove(["a.txt"])
+        writer.change(removed=["a.txt"])
     store.keep_derived("clear", RECIPE, store.load().generation, {"clear.lexical.index": b"new"})
 
     assert store.derived("clear", RECIPE, store.load().generation) is None
@@ -186,7 +186,7 @@ def test_a_flipped_bit_anywhere_in_the_sealed_store_is_noticed_and_mended(store:
         assert all(same(entry, originals[entry.name]) for entry in contents.entries), at
     with store.indexing() as writer:
         assert writer
-        writer.put(originals.values())
+        writer.change(entries=originals.values())
         writer.seal()
     assert not store.load().damaged
     assert len(store.load().entries) == 3
@@ -226,5 +226,5 @@ def test_a_file_that_is_no_database_is_replaced(store: Store) -> None:
     assert store.load().damaged
     with store.indexing() as writer:
         assert writer
-        writer.put([an_entry("a.txt")])
+        writer.change(entries=[an_entry("a.txt")])
     assert [entry.name for entry in store.load().entries] == ["a.txt"]

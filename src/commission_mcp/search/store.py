@@ -292,41 +292,38 @@ class Writer:
         self._directory = directory
         self._connection = connection
 
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Keep these documents, each in place of whatever was known under its name."""
-        with self._transaction() as connection:
-            for entry in entries:
-                connection.execute("DELETE FROM failure WHERE name = ?", (entry.name,))
-                connection.execute(_INSERT_DOCUMENT, document_row(entry))
+    def change(
+        self,
+        *,
+        entries: Iterable[Entry] = (),
+        failures: Iterable[Failure] = (),
+        touched: Mapping[str, FileState] | None = None,
+        embeddings: Mapping[str, Embedding] | None = None,
+        removed: Iterable[str] = (),
+    ) -> None:
+        """Make these changes, all or none of them.
 
-    def fail(self, failures: Iterable[Failure]) -> None:
-        """List these files as unreadable; what was known under their names is gone."""
+        Args:
+            entries: Documents, each to be kept in place of whatever was known under its name.
+            failures: Files that cannot be read; what was known under their names is gone.
+            touched: Documents whose files have another state and the content that they had.
+            embeddings: The vectors that documents have from now on.
+            removed: Names to forget, with all that came from them.
+        """
         with self._transaction() as connection:
+            for name in removed:
+                connection.execute("DELETE FROM document WHERE name = ?", (name,))
+                connection.execute("DELETE FROM failure WHERE name = ?", (name,))
             for failure in failures:
                 connection.execute("DELETE FROM document WHERE name = ?", (failure.name,))
                 connection.execute(_INSERT_FAILURE, failure_row(failure))
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Forget these files and all that came from them."""
-        with self._transaction() as connection:
-            for name in names:
-                connection.execute("DELETE FROM document WHERE name = ?", (name,))
-                connection.execute("DELETE FROM failure WHERE name = ?", (name,))
-
-    def embed(self, embeddings: Mapping[str, Embedding]) -> None:
-        """Give documents, by their names, other vectors."""
-        with self._transaction() as connection:
-            for name, embedding in embeddings.items():
+            for entry in entries:
+                connection.execute("DELETE FROM failure WHERE name = ?", (entry.name,))
+                connection.execute(_INSERT_DOCUMENT, document_row(entry))
+            for name, state in (touched or {}).items():
+                _touch(connection, name, state)
+            for name, embedding in (embeddings or {}).items():
                 connection.execute(_UPDATE_EMBEDDING, (*embedding_values(embedding), name))
-
-    def touch(self, states: Mapping[str, FileState]) -> None:
-        """Note that these documents' files have another state and the content that they had."""
-        with self._transaction() as connection:
-            for name in states:
-                rows = connection.execute(_SELECT_NAMED, (name,)).fetchall()
-                for row in rows:
-                    entry = replace(entry_of(row), state=states[name], indexed_at=time.time())
-                    connection.execute(_INSERT_DOCUMENT, document_row(entry))
 
     def seal(self) -> None:
         """Write the manifest for the store as it is now."""
@@ -369,6 +366,12 @@ def _connected(file: Path) -> Generator[sqlite3.Connection]:
         raise Damaged from None
     finally:
         connection.close()
+
+
+def _touch(connection: sqlite3.Connection, name: str, state: FileState) -> None:
+    row = connection.execute(_SELECT_NAMED, (name,)).fetchone()
+    if row is not None:
+        connection.execute(_INSERT_DOCUMENT, document_row(replace(entry_of(row), state=state, indexed_at=time.time())))
 
 
 def _generation(connection: sqlite3.Connection) -> int:
