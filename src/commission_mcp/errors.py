@@ -95,6 +95,16 @@ class Code(StrEnum):
     IMPORT_REFERENCE = "E_IMPORT_REFERENCE"  # a key that names nothing
     IMPORT_CONFLICT = "E_IMPORT_CONFLICT"  # one key, several different rows
 
+    # Documents
+    DOCUMENT_NAME = "E_DOCUMENT_NAME"  # no plain path inside the folder
+    DOCUMENT_TYPE = "E_DOCUMENT_TYPE"  # not a format that is read, or its content is not what its name says
+    DOCUMENT_EMPTY = "E_DOCUMENT_EMPTY"  # there is no text in it
+    DOCUMENT_DAMAGED = "E_DOCUMENT_DAMAGED"  # broken, cut off, or made to break its reader
+    DOCUMENT_ENCRYPTED = "E_DOCUMENT_ENCRYPTED"  # needs a password
+    DOCUMENT_TOO_LARGE = "E_DOCUMENT_TOO_LARGE"  # itself, unpacked, its pictures, or the memory that it takes
+    DOCUMENT_TOO_SLOW = "E_DOCUMENT_TOO_SLOW"  # reading it took more than the time limit
+    DOCUMENT_OCR_UNAVAILABLE = "E_DOCUMENT_OCR_UNAVAILABLE"  # its text is in pictures, and nothing here reads those
+
     # Plans and calculation
     JSON = "E_JSON"  # not JSON, too deep, or a field named twice
     FIELD_UNKNOWN = "E_FIELD_UNKNOWN"  # no such field here

