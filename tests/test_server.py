@@ -12,6 +12,7 @@ import pytest
 from mcp.client import Client
 
 from commission_mcp.app import Opening
+from commission_mcp.domain.caller import Role
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.logs import JsonLines
 from commission_mcp.server import INSTRUCTIONS, build_server
@@ -108,9 +109,10 @@ async def test_every_call_is_logged_with_caller_tool_and_outcome_and_without_val
 
 
 async def test_the_tool_list_is_within_its_budget_and_complete(connect: Connect, postgres_18: Installation) -> None:
-    async with connect(postgres_18) as client:
+    async with connect(postgres_18, roles=",".join(Role)) as client:
         tools = (await client.list_tools()).tools
 
+    assert len(tools) == len(TOOLS)
     assert len(json.dumps([tool.model_dump(mode="json") for tool in tools])) <= TOOL_LIST_BYTES_MAX
     assert len(INSTRUCTIONS.encode()) <= HOST_TEXT_BYTES_MAX
     for tool in tools:

@@ -85,6 +85,10 @@ class Database:
         """What the caller may do now; see `Gate.admit`."""
         return await self._gate.admit(caller)
 
+    async def admit_ahead(self, caller: Caller) -> Admission:
+        """What the caller may do now, for a look before the call itself asks; see `Gate.admit_ahead`."""
+        return await self._gate.admit_ahead(caller)
+
     async def ping(self) -> None:
         """Ask whether the database answers.
 

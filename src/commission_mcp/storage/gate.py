@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -42,11 +43,26 @@ class Admission:
     today: str
 
 
+# An answer of the gate, on its way to the part of the same request that asks for it again.
+_ahead: ContextVar[tuple[Caller, Admission] | None] = ContextVar("admitted_ahead", default=None)
+
+
 class Gate:
     """Asks the database about callers, over a small pool of its own."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    async def admit_ahead(self, caller: Caller) -> Admission:
+        """As `admit`; the next `admit` of this caller in this request gets the same answer without asking again.
+
+        Raises:
+            Refused: as `admit`.
+        """
+        _ahead.set(None)
+        admission = await self.admit(caller)
+        _ahead.set((caller, admission))
+        return admission
 
     async def admit(self, caller: Caller) -> Admission:
         """Check that client and user are active, and narrow the caller's roles to those the database grants.
@@ -54,6 +70,10 @@ class Gate:
         Raises:
             Refused: with `E_CLIENT_UNKNOWN`, `E_CLIENT_DISABLED`, `E_USER_UNKNOWN` or `E_DATABASE_UNREACHABLE`.
         """
+        ahead = _ahead.get()
+        if ahead is not None and ahead[0] == caller:
+            _ahead.set(None)
+            return ahead[1]
         row = await self._ask(caller)
         client_active, user_active, user_id, roles, epoch, masked, clear, rules, time_zone, versions, today = row
         if client_active is None:
