@@ -26,7 +26,7 @@ from commission_mcp.embedded.binaries import valkey_server
 from commission_mcp.errors import Refused
 from commission_mcp.storage import Credentials
 from commission_mcp.storage.query_cache.records import Kept
-from commission_mcp.storage.query_cache.shelf import RELEASE, Shelf
+from commission_mcp.storage.query_cache.shelf import SCRIPTS, Shelf
 from commission_mcp.storage.redis_connections import RedisServer, open_redis
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.redis_servers import redis_state
@@ -118,7 +118,7 @@ async def opened(url: str, limits: RedisLimits = LIMITS) -> AsyncGenerator[Sessi
 
 @asynccontextmanager
 async def shelved(url: str) -> AsyncGenerator[tuple[RedisServer, Shelf]]:
-    async with open_redis(url, [RELEASE], LIMITS) as server:
+    async with open_redis(url, SCRIPTS, LIMITS) as server:
         yield server, Shelf(server)
 
 
@@ -145,9 +145,9 @@ async def keep(server: RedisServer, shelf: Shelf, times: int = 40) -> None:
     for client_id in ("client-a", "client-ab"):
         for number in range(times):
             name = f"cm:1:q:{{{client_id}}}:{number}"
-            assert await shelf.claim(name, "token", turn_ms=1000) == (True, None)
+            assert await shelf.fetch(name, "token", turn_ms=1000) == (True, None)
             assert await shelf.end_turn(name, "token", Kept(name, b"answer", 60_000))
-            assert await shelf.get(name) == b"answer"
+            assert await shelf.fetch(name, "token", turn_ms=1000) == (False, b"answer")
     assert await server.remove("cm:1:q:{client-a}:") == times
     assert await server.remove("cm:1:q:{client-a}:") == 0
     assert await server.remove("cm:1:q:") == times

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commission_mcp.domain.caller import Caller
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.sqlguard import Relations
+from commission_mcp.sqlguard import Relations, Select, parse_select
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.catalog import Catalog, read_catalog
 from commission_mcp.storage.credentials import GATE, WRITER, Credentials
 from commission_mcp.storage.gate import Admission, Gate, Pool, unavailable
 from commission_mcp.storage.isolation import Breach, find_breaches, refuse_breaches
 from commission_mcp.storage.prepare import check_version, require_prepared, unreachable
-from commission_mcp.storage.reading import Reading, ReadLimits
+from commission_mcp.storage.reading import PREPARE_VERSIONS, Reading, ReadLimits
 from commission_mcp.storage.replicas import ReadNodes, Replica, ReplicaAddresses
 from commission_mcp.storage.sealing import Sealer
 from commission_mcp.storage.tenant_connections import TenantConnections
@@ -28,6 +28,7 @@ from commission_mcp.storage.writing import Writing, writing
 
 _GATE_CONNECTIONS_MAX = 4
 _GATE_WAIT_S = 5.0
+_STATEMENTS_KEPT = 256  # of at most 20 KB each
 _WRITER_CONNECTIONS_MAX = 4
 _WRITER_STATEMENT_MS, _WRITER_IDLE_MS = 600_000, 60_000
 _CLIENT_CHECK_MS = 200
@@ -73,6 +74,7 @@ class Database:
     ) -> None:
         self.catalog = catalog
         self.relations = Relations(catalog.relations)
+        self._parse = lru_cache(_STATEMENTS_KEPT)(partial(parse_select, relations=self.relations))
         self.cursors = sealer
         self._gate = gate
         self._nodes = nodes
@@ -80,6 +82,14 @@ class Database:
         self._codec = Codec()
         self._read_limits = ReadLimits(limits.query_timeout_ms, limits.result_bytes_max)
         self._names = catalog.names
+
+    def parse(self, text: str, parameter_count: int) -> Select:
+        """The SELECT that a text is; see `sqlguard.parse_select`. Those asked for most lately are not parsed anew.
+
+        Raises:
+            Refused: with every problem of the text.
+        """
+        return self._parse(text, parameter_count=parameter_count)
 
     async def admit(self, caller: Caller) -> Admission:
         """What the caller may do now; see `Gate.admit`."""
@@ -178,6 +188,7 @@ def _tenant_connections(address: Address, credentials: Credentials, limits: Data
         connections_max=limits.connections_max,
         per_login_max=limits.connections_per_login_max,
         wait_ms=limits.connection_wait_ms,
+        prepare=PREPARE_VERSIONS,
     )
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
+import orjson
 import psycopg
 from psycopg import pq
 
@@ -23,9 +24,11 @@ from commission_mcp.storage.values import Codec, Value, parameters
 from commission_mcp.storage.wire import Statement, TooMuch, exchange
 
 _BEGIN = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-_VERSIONS = Statement(
-    b"SELECT now(), relation, version::text || '@' || extract(epoch FROM changed_at)::text "
-    b"FROM commission.data_versions ORDER BY relation"
+# Prepared once on each connection: planning it would take longer than running it.
+_VERSIONS = Statement(b"versions", prepared=True)
+PREPARE_VERSIONS = (
+    "PREPARE versions AS SELECT now(), jsonb_object_agg(relation, version::text || '@' || extract(epoch FROM "
+    "changed_at)::text)::text FROM commission.data_versions"
 )
 _DECLARE = "DECLARE c NO SCROLL CURSOR FOR "
 _ROLLBACK = Statement(b"ROLLBACK")
@@ -137,14 +140,14 @@ class Reading:
                 raise refusal(Failure.of(result, prefix_chars=len(_DECLARE)), select.sql, self._names)
 
     def _table(self, results: Sequence[pq.abc.PGresult], rows_max: int) -> Table:
-        versions, fetched = self._codec.rows(results[1]), results[-2]
+        ((as_of, versions),), fetched = self._codec.rows(results[1]), results[-2]
         rows = self._codec.rows(fetched)
         return Table(
             columns=self._codec.columns(fetched),
             rows=rows[:rows_max],
             more=len(rows) > rows_max,
-            versions={str(relation): str(version) for _, relation, version in versions},
-            as_of=str(versions[0][0]) if versions else "",
+            versions=orjson.loads(str(versions)) if versions else {},
+            as_of=str(as_of),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import LiteralString
 
 import anyio
 import psycopg
@@ -16,12 +17,27 @@ _LOGIN_RETRY_S = 0.05
 
 
 class TenantConnections:
-    """Lends connections that log in as one client; idle ones are kept, the longest idle are closed to make room."""
+    """Lends connections that log in as one client; idle ones are kept, the longest idle are closed to make room.
+
+    Args:
+        conninfo: How to connect as a login.
+        connections_max: Connections in all.
+        per_login_max: Connections of one login.
+        wait_ms: How long to wait for one.
+        prepare: What is run once on each new connection.
+    """
 
     def __init__(
-        self, conninfo: Callable[[str], str], *, connections_max: int, per_login_max: int, wait_ms: int
+        self,
+        conninfo: Callable[[str], str],
+        *,
+        connections_max: int,
+        per_login_max: int,
+        wait_ms: int,
+        prepare: LiteralString,
     ) -> None:
         self._conninfo = conninfo
+        self._prepare: LiteralString = prepare
         self._connections_max = connections_max
         self._per_login_max = per_login_max
         self._wait_s = wait_ms / 1000
@@ -103,11 +119,11 @@ class TenantConnections:
         # A login over its role's connection limit fails without an SQLSTATE, as does a server that is starting: a
         # second try shortly afterwards is right for both. A refused password or a NOLOGIN role fails the same way.
         try:
-            return await psycopg.AsyncConnection.connect(self._conninfo(login), autocommit=True)
+            return await self._connect_once(login)
         except psycopg.OperationalError:
             await anyio.sleep(_LOGIN_RETRY_S)
         try:
-            return await psycopg.AsyncConnection.connect(self._conninfo(login), autocommit=True)
+            return await self._connect_once(login)
         except psycopg.OperationalError:
             raise Refused(
                 Problem(
@@ -116,6 +132,16 @@ class TenantConnections:
                     "Try again in a moment; if it stays so, the operator runs `commission-mcp doctor`.",
                 )
             ) from None
+
+    async def _connect_once(self, login: str) -> psycopg.AsyncConnection:
+        connection = await psycopg.AsyncConnection.connect(self._conninfo(login), autocommit=True)
+        try:
+            await connection.execute(self._prepare)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+            raise
+        return connection
 
     async def _give_back(self, login: str, connection: psycopg.AsyncConnection) -> None:
         reusable = (

@@ -20,10 +20,17 @@ Parameter = bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement and the values of its placeholders, as text that PostgreSQL types itself."""
+    """One statement and the values of its placeholders, as text that PostgreSQL types itself.
+
+    Attributes:
+        sql: The statement; for a prepared one, its name.
+        parameters: The values.
+        prepared: Whether the connection has prepared it.
+    """
 
     sql: bytes
     parameters: Sequence[Parameter] = ()
+    prepared: bool = False
 
 
 class TooMuch(Exception):  # noqa: N818 - the answer is too large, not the program wrong
@@ -43,7 +50,8 @@ async def exchange(
     """
     connection.enter_pipeline_mode()
     for statement in statements:
-        connection.send_query_params(statement.sql, statement.parameters)
+        send = connection.send_query_prepared if statement.prepared else connection.send_query_params
+        send(statement.sql, statement.parameters)
     connection.pipeline_sync()
     while connection.flush():
         await anyio.wait_writable(connection.socket)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from commission_mcp.app import CurrentApp, CurrentCaller
 from commission_mcp.domain.caller import Role
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.sqlguard import Select, parse_select
+from commission_mcp.sqlguard import Select
 from commission_mcp.storage import Admission, Database, Table, Value
 from commission_mcp.storage.query_cache import Answer, Made, Outcome, Question
 
@@ -69,7 +69,7 @@ async def query(
     """
     started_s = time.perf_counter()
     database, query_cache = await app.database(), await app.query_cache()
-    select = parse_select(sql, database.relations, parameter_count=len(params or []))
+    select = database.parse(sql, len(params or []))
     async with database.reading(caller) as reading:
         reading.admission.caller.require(Role.ANALYST, Role.FINANCE, Role.ADMIN)
         tables = database.catalog.tables_behind(select.relations)

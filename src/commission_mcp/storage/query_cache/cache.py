@@ -144,7 +144,10 @@ class QueryCache:
 
     async def _kept_or_turn(self, shelf: Shelf, name: str) -> Answer | _Turn:
         """The answer that is kept, or the turn to read it."""
-        sealed = await shelf.get(name)
+        turn = _Turn(secrets.token_hex(8))
+        given, sealed = await shelf.fetch(name, turn.token, turn_ms=_TURN_S * 1000)
+        if given:
+            return turn
         record = self._open(name, sealed)
         if record is None:
             return await self._await_turn(shelf, name)
@@ -222,13 +225,13 @@ async def open_query_cache(
     await anyio.to_thread.run_sync(
         import_module, f"{__package__}.shelf"
     )  # 150 ms that the event loop has better use for
-    from commission_mcp.storage.query_cache.shelf import RELEASE, Shelf  # noqa: PLC0415 - imports redis
+    from commission_mcp.storage.query_cache.shelf import SCRIPTS, Shelf  # noqa: PLC0415 - imports redis
     from commission_mcp.storage.redis_connections import open_redis  # noqa: PLC0415 - as above
 
     limits = RedisLimits(connections_max, _CONNECT_MS, _ANSWER_MS, _CALL_MS, pauses_ms=())
     async with AsyncExitStack() as stack:
         try:
-            shelf = Shelf(await stack.enter_async_context(open_redis(url, [RELEASE], limits)))
+            shelf = Shelf(await stack.enter_async_context(open_redis(url, SCRIPTS, limits)))
         except Refused as refused:
             _log.warning("there is no query cache", extra={"code": refused.problems[0].code})
             shelf = None

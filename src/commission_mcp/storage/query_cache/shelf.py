@@ -17,7 +17,16 @@ from commission_mcp.storage.query_cache.trouble import Trouble, Unserved
 from commission_mcp.storage.redis_connections import Command, RedisServer, Script
 from commission_mcp.storage.redis_servers import RedisState
 
-RELEASE = Script('if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0')
+# What is kept, or else the turn to fill the name. KEYS: name, turn. ARGV: token, ms. Answers {turn given, kept}.
+_FETCH = Script("""
+local kept = redis.call('GET', KEYS[1])
+if kept then return { 0, kept } end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return { 1, false } end
+return { 0, false }
+""")
+_RELEASE = Script('if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0')
+SCRIPTS = (_FETCH, _RELEASE)
+
 
 _PAUSE_S = 1.0  # how long a server that failed is left alone
 
@@ -37,14 +46,19 @@ class Shelf:
         self._unwritable = Trouble("takes no writes")
         self._retry_at_s = clock()
 
-    async def get(self, name: str) -> bytes | None:
-        """What is kept under a name.
+    async def fetch(self, name: str, token: str, *, turn_ms: int) -> tuple[bool, bytes | None]:
+        """What is kept under a name; where nothing is, whether it is this caller's turn to fill it.
+
+        Args:
+            name: The name.
+            token: What tells this caller from others.
+            turn_ms: How long a turn lasts at most.
 
         Raises:
             Unserved: when the server does not tell.
         """
-        (kept,) = await self._send(("GET", name))
-        return kept
+        ((given, kept),) = await self._send(_FETCH.call([name, _turn(name)], token, turn_ms))
+        return bool(given), kept
 
     async def claim(self, name: str, token: str, *, turn_ms: int) -> tuple[bool, bytes | None]:
         """Whether it is this caller's turn to fill a name, and what is kept there, looked up after the turn was given.
@@ -63,7 +77,7 @@ class Shelf:
 
     async def end_turn(self, name: str, token: str, kept: Kept | None) -> bool:
         """End this caller's turn, if it has it, and keep what came of it; False when the server does not."""
-        release = RELEASE.call([_turn(name)], token)
+        release = _RELEASE.call([_turn(name)], token)
         try:
             if kept is None:
                 await self._send(release)
