@@ -39,7 +39,7 @@ from commission_mcp import __version__
 from commission_mcp.access import Demand, perform, roles_to_show
 from commission_mcp.app import App, open_app, request_caller, serving_request_of
 from commission_mcp.domain.caller import Caller
-from commission_mcp.domain.permissions import prompt_roles, resource_roles, tool_roles
+from commission_mcp.domain.permissions import ANSWERS_ALWAYS, prompt_roles, resource_roles, tool_roles
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.resources import add_resources
 from commission_mcp.settings import Settings
@@ -198,7 +198,7 @@ class CommissionServer(MCPServer[App]):
                 raise
 
         writes, faults = name not in self._read_only, tuple(self._faults(name, arguments))
-        demand = Demand("tools/call", name, tool_roles(name), writes, arguments, faults)
+        demand = Demand("tools/call", name, tool_roles(name), writes, arguments, faults, name in ANSWERS_ALWAYS)
         try:
             result = await perform(self.app, demand, call)
         except Refused as refused:
