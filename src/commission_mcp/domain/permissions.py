@@ -38,7 +38,7 @@ TOOL_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
 """The roles that may call a tool, one of which is enough. A tool without an entry may be called by nobody."""
 
 ANSWERS_ALWAYS = frozenset({"health"})
-"""Tools that answer whoever is connected, even when the database cannot say what the caller may do; they show no data."""
+"""Tools that answer whoever is connected, even when the database cannot say what the caller may do."""
 
 RESOURCE_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
     {
