@@ -144,6 +144,7 @@ class Code(StrEnum):
     MODEL_DAMAGED = "E_MODEL_DAMAGED"  # its files are not the published ones
     MODEL_FETCH = "E_MODEL_FETCH"  # it could not be fetched
     MODEL_EXTRA = "E_MODEL_EXTRA"  # it needs an extra that is not installed
+    LEXICON = "E_LEXICON"  # a client's own lexicon is not of the form
 
     # The wizard and approvals
     NAME_TAKEN = "E_NAME_TAKEN"  # another plan in use has the name
