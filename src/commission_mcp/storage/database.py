@@ -127,8 +127,7 @@ class Database:
             Refused: when the client or the user is unknown or disabled.
         """
         admission = await self._gate.admit(caller)
-        connections = partial(self._nodes.for_client, admission.caller.client_id)
-        yield Reading(admission, connections, self._codec, self._read_limits, self._names)
+        yield Reading(admission, self._nodes, self._codec, self._read_limits, self._names)
 
     @asynccontextmanager
     async def writing(self, caller: Caller, *, read_only: bool = False) -> AsyncGenerator[Writing]:

@@ -6,7 +6,7 @@ the server itself refuses writes, SET, COMMIT and SELECT INTO), one FETCH, and R
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.sqlguard import Select
 from commission_mcp.storage.failures import Failure, refusal
 from commission_mcp.storage.gate import Admission
+from commission_mcp.storage.replicas import ReadNodes
 from commission_mcp.storage.tenant_connections import TenantConnections
 from commission_mcp.storage.values import Codec, Value, parameters
 from commission_mcp.storage.wire import Statement, TooMuch, exchange
@@ -30,6 +31,7 @@ PREPARE_VERSIONS = (
     "PREPARE versions AS SELECT now(), jsonb_object_agg(relation, version::text || '@' || extract(epoch FROM "
     "changed_at)::text)::text FROM commission.data_versions"
 )
+MASKS = "mask_rule"  # the table that every view's masks are made from
 _DECLARE = "DECLARE c NO SCROLL CURSOR FOR "
 _ROLLBACK = Statement(b"ROLLBACK")
 _CANCEL_TIMEOUT_S = 2.0
@@ -64,24 +66,35 @@ class ReadLimits:
 
 
 class Reading:
-    """Reads as one admitted caller; which node it reads from is decided by the first read."""
+    """Reads as one admitted caller: from its replica where that knows all that was committed, else from the primary."""
 
     def __init__(
-        self,
-        admission: Admission,
-        connections: Callable[[], Awaitable[TenantConnections]],
-        codec: Codec,
-        limits: ReadLimits,
-        names: Iterable[str],
+        self, admission: Admission, nodes: ReadNodes, codec: Codec, limits: ReadLimits, names: Iterable[str]
     ) -> None:
         self.admission = admission
-        self._connections = connections
+        self._nodes = nodes
         self._codec = codec
         self._limits = limits
         self._names = names
 
-    async def fetch(self, select: Select, params: Sequence[Value], *, rows_max: int, offset: int = 0) -> Table:
+    async def fetch(
+        self,
+        select: Select,
+        params: Sequence[Value],
+        *,
+        rows_max: int,
+        offset: int = 0,
+        tables: frozenset[str] | None = None,
+    ) -> Table:
         """Run a SELECT and return up to `rows_max` of its rows after the first `offset`.
+
+        Args:
+            select: The statement.
+            params: Its values.
+            rows_max: How many rows.
+            offset: How many to pass over.
+            tables: The tables whose rows it reads, None for any: a replica that lacks a change of one of them, or of
+                the masks, is not read from.
 
         Raises:
             Refused: when the database cannot run it within the limits, or it has no meaning there.
@@ -94,13 +107,44 @@ class Reading:
             Statement(f"FETCH FORWARD {rows_max + 1:d} FROM c".encode()),
             _ROLLBACK,
         ]
-        connections = await self._connections()
-        try:
-            results = await self._run(connections, statements)
-        except psycopg.OperationalError:
-            results = await self._run_again(connections, statements)
+        replica = await self._nodes.replica_for(self.admission.caller.client_id)
+        if replica is not None:
+            results = await self._from_replica(replica, statements)
+            if results is not None and not self._is_behind(results, tables):
+                return self._table(results, rows_max)
+        results = await self._from_primary(statements)
         self._refuse_failure(results, select)
         return self._table(results, rows_max)
+
+    async def _from_primary(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
+        try:
+            return await self._run(self._nodes.primary, statements)
+        except psycopg.OperationalError:
+            return await self._run_again(self._nodes.primary, statements)
+
+    async def _from_replica(
+        self, replica: TenantConnections, statements: Sequence[Statement]
+    ) -> list[pq.abc.PGresult] | None:
+        """The results of a replica, or none when it fails in any way in which the primary may not."""
+        try:
+            results = await self._run(replica, statements)
+        except psycopg.OperationalError:
+            await replica.close_idle(self.admission.login)  # they died with it
+            return None
+        except Refused as refused:
+            if refused.problems[0].code in {Code.DATABASE_UNREACHABLE, Code.BUSY}:
+                return None
+            raise
+        return None if any(result.status == pq.ExecStatus.FATAL_ERROR for result in results) else results
+
+    def _is_behind(self, results: Sequence[pq.abc.PGresult], tables: frozenset[str] | None) -> bool:
+        """Whether these results are from before a change that had been committed when the caller was admitted."""
+        there, here = self._snapshot(results)[1], self.admission.versions
+        return any(
+            _count(there.get(table)) < _count(version)
+            for table, version in here.items()
+            if tables is None or table in tables or table == MASKS
+        )
 
     async def _run(self, connections: TenantConnections, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
         async with connections.lend(self.admission.login) as connection:
@@ -140,15 +184,26 @@ class Reading:
                 raise refusal(Failure.of(result, prefix_chars=len(_DECLARE)), select.sql, self._names)
 
     def _table(self, results: Sequence[pq.abc.PGresult], rows_max: int) -> Table:
-        ((as_of, versions),), fetched = self._codec.rows(results[1]), results[-2]
+        as_of, versions = self._snapshot(results)
+        fetched = results[-2]
         rows = self._codec.rows(fetched)
         return Table(
             columns=self._codec.columns(fetched),
             rows=rows[:rows_max],
             more=len(rows) > rows_max,
-            versions=orjson.loads(str(versions)) if versions else {},
-            as_of=str(as_of),
+            versions=versions,
+            as_of=as_of,
         )
+
+    def _snapshot(self, results: Sequence[pq.abc.PGresult]) -> tuple[str, Mapping[str, str]]:
+        """When the snapshot was taken, and the versions in it."""
+        ((as_of, versions),) = self._codec.rows(results[1])
+        return str(as_of), orjson.loads(str(versions)) if versions else {}
+
+
+def _count(version: str | None) -> int:
+    """How often the rows had changed."""
+    return int(version.partition("@")[0]) if version else 0
 
 
 async def _stop(connection: psycopg.AsyncConnection) -> None:

@@ -94,7 +94,7 @@ class ReadNodes:
         replicas: ReplicaAddresses,
         open_replica: Callable[[Address], Replica],
     ) -> None:
-        self._primary = primary
+        self.primary = primary
         self._gate = gate
         self._lag_max_ms = replicas.lag_max_ms
         opened = {
@@ -104,15 +104,15 @@ class ReadNodes:
         self._default = opened[replicas.default] if replicas.default else None
         self._opened = tuple(opened.values())
 
-    async def for_client(self, client_id: str) -> TenantConnections:
-        """The connections that this client's next read should use."""
+    async def replica_for(self, client_id: str) -> TenantConnections | None:
+        """The replica that this client's next read should be tried on, if there is one that keeps up."""
         replica = self._by_client.get(client_id, self._default)
         if replica is not None and await replica.lag_ms(self._gate) <= self._lag_max_ms:
             return replica.connections
-        return self._primary
+        return None
 
     async def close(self) -> None:
         """Close every idle connection."""
-        await self._primary.close()
+        await self.primary.close()
         for replica in self._opened:
             await replica.connections.close()

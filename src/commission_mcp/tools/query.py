@@ -86,7 +86,7 @@ async def query(
         async def read() -> Made:
             # A row takes two characters at least, so more rows than that could not be returned anyway.
             rows_max = min(max_rows, max_chars // 2)
-            table = await reading.fetch(select, question.params, rows_max=rows_max, offset=page.offset)
+            table = await reading.fetch(select, question.params, rows_max=rows_max, offset=page.offset, tables=tables)
             return Made(_answer(table, max_chars), table.versions)
 
         found = await query_cache.find(question, read)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TTL_S = 300.0
 _TURN_S = 5  # how long another process is waited for; a slower query may run once in each
 _POLL_S = 0.02
-_CONNECT_MS, _ANSWER_MS, _CALL_MS = 50, 200, 500
+WAIT_MS = 200
 
 _log = logging.getLogger("commission_mcp.query_cache")
 
@@ -209,7 +209,7 @@ class QueryCache:
 
 @asynccontextmanager
 async def open_query_cache(
-    url: str, credentials: Credentials, *, connections_max: int = 10, ttl_s: float = TTL_S
+    url: str, credentials: Credentials, *, connections_max: int = 10, ttl_s: float = TTL_S, wait_ms: int = WAIT_MS
 ) -> AsyncGenerator[QueryCache]:
     """The cache on a Redis or Valkey, which need not be up; without one, every answer is read anew.
 
@@ -218,6 +218,7 @@ async def open_query_cache(
         credentials: What answers are sealed with.
         connections_max: Connections kept to the server.
         ttl_s: How long an answer is kept; 0 keeps none.
+        wait_ms: How long the server may take for an answer; a quarter of it to connect, twice as long in all.
     """
     if ttl_s == 0:
         yield QueryCache(None, credentials)
@@ -228,7 +229,7 @@ async def open_query_cache(
     from commission_mcp.storage.query_cache.shelf import SCRIPTS, Shelf  # noqa: PLC0415 - imports redis
     from commission_mcp.storage.redis_connections import open_redis  # noqa: PLC0415 - as above
 
-    limits = RedisLimits(connections_max, _CONNECT_MS, _ANSWER_MS, _CALL_MS, pauses_ms=())
+    limits = RedisLimits(connections_max, wait_ms // 4, wait_ms, wait_ms * 2, pauses_ms=())
     async with AsyncExitStack() as stack:
         try:
             shelf = Shelf(await stack.enter_async_context(open_redis(url, SCRIPTS, limits)))

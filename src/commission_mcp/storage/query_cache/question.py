@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from commission_mcp import __version__
 from commission_mcp.sqlguard import Select
 from commission_mcp.storage.gate import Admission
+from commission_mcp.storage.reading import MASKS
 from commission_mcp.storage.values import Value
 
 _FORMAT = 1  # of names and records; another number forgets everything
-_MASKS = "mask_rule"  # what every view's masks are made from; its version tells them apart on a replica too
 _CLOCK_WORD = re.compile(r"(?<![a-z])now(?![a-z])", re.IGNORECASE)  # text that is the clock when read as a time
 
 
@@ -55,7 +55,7 @@ class Question:
             today: The date that the rows are read on, in UTC.
         """
         admission = self.admission
-        marks = [(table, versions.get(table)) for table in sorted((self.tables or frozenset()) | {_MASKS})]
+        marks = [(table, versions.get(table)) for table in sorted((self.tables or frozenset()) | {MASKS})]
         content = [
             *(_FORMAT, __version__, admission.caller.client_id, admission.login, admission.epoch, today),
             *(self.select.sql, self.params, self.bounds, marks),
