@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +23,7 @@ from commission_mcp.storage import (
     operations,
 )
 from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
-from commission_mcp.storage.plans import load_version, load_versions, versions_in_force
+from commission_mcp.storage.plans import load_version, load_versions
 
 if TYPE_CHECKING:
     from conftest import Installation
@@ -74,10 +73,3 @@ async def test_an_unknown_plan_is_answered_with_the_nearest(database: Database) 
 
     assert refused.value.problems[0].code == unknown.value.problems[0].code == Code.NOT_FOUND
     assert "plan-core" in refused.value.problems[0].fix
-
-
-async def test_superseded_versions_hold_where_no_newer_one_does(database: Database) -> None:
-    async with database.writing(ALICE, read_only=True) as reading:
-        found = await versions_in_force(reading, date(2024, 12, 1), date(2025, 1, 31))
-
-    assert [version.ref for version in found] == ["plan-core/2", "plan-core/1"]

@@ -321,14 +321,12 @@ def test_what_a_database_cannot_keep_is_refused_whole(fields: dict[str, Any]) ->
     assert draft == whole()
 
 
-def test_a_multiplier_of_an_override_key_becomes_one_of_the_rules_once() -> None:
-    draft = drafted((3, {"assignments": [{"territory": "North", "client_override": "boost"}]}), draft=whole())
-    definition = assess(draft, KNOWN).definition
-    assert definition is not None
-    again = assess(Draft().filled(definition, "v1"), replace(KNOWN, territories=_keys("t-n")))
+def test_a_priority_beside_an_override_key_is_that_of_the_key() -> None:
+    row = {"territory": "North", "client_override": "boost", "priority": 7}
+    draft = drafted((3, {"assignments": [row]}), draft=whole())
 
-    assert definition["rules"][0]["multipliers"] == [{"territory": "t-n", "multiplier": "1.5"}]  # type: ignore[index]
-    assert differences(definition, again.definition) == []
+    assert codes(assess(draft, KNOWN)) >= {("E_FIELD_FORBIDDEN", "assignments[0].priority")}
+    assert assess(drafted((3, {"assignments": [{**row, "priority": 50}]}), draft=draft), KNOWN).plan is not None
 
 
 def test_worked_amounts_show_both_readings_of_the_same_tiers() -> None:

@@ -36,6 +36,11 @@ class NeededStep:
     reason: str
 
 
+def usual_role(step: str) -> str:
+    """Who decides a step, where the client's policy names nobody."""
+    return _USUAL_ROLE[Step(step)]
+
+
 def requested_steps(approvals: object) -> tuple[str, ...]:
     """The steps that an author names: each is a request, whatever outcome is claimed."""
     if not isinstance(approvals, Mapping):

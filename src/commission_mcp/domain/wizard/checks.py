@@ -161,8 +161,12 @@ def _of_plan(draft: Draft, plan: Plan) -> Iterator[Problem]:
         yield Problem(Code.FIELD_MISSING, "`uom` is missing, and the plan counts a quantity.", fix, "uom")
     for index, rule in enumerate(plan.rules[: len(draft.rules)]):
         yield from _inside(plan, rule.valid_from, rule.valid_to, f"rules[{index}]")
+        yield from _limits(rule, f"rules[{index}]")
     for index, assignment in enumerate(plan.assignments):
         yield from _inside(plan, assignment.valid_from, assignment.valid_to, f"assignments[{index}]")
+        if assignment.valid_from and assignment.valid_to and assignment.valid_from > assignment.valid_to:
+            fix = "Let `valid_to` be the later day."
+            yield Problem(Code.DATE, "It ends before it begins.", fix, f"assignments[{index}].valid_to")
     for (_, one), (index, other) in combinations(enumerate(plan.assignments), 2):
         if _collide(one, other):
             yield Problem(
@@ -171,6 +175,12 @@ def _of_plan(draft: Draft, plan: Plan) -> Iterator[Problem]:
                 "Give one a narrower scope, other dates or another `priority`.",
                 f"assignments[{index}]",
             )
+
+
+def _limits(rule: Rule, path: str) -> Iterator[Problem]:
+    floor, cap = rule.floor, rule.cap
+    if floor is not None and cap is not None and floor.of_target == cap.of_target and floor.at > cap.at:
+        yield Problem(Code.NUMBER, "The floor is above the cap.", "Let `floor` be at most `cap`.", f"{path}.floor")
 
 
 def _counts_units(rule: Rule) -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import cast
 
-from commission_mcp.domain.money import ONE, plain
 from commission_mcp.domain.parsing.parts import dimension
 from commission_mcp.domain.wizard.draft import Draft, Fields
 from commission_mcp.domain.wizard.fields import PROFILE, SCOPE_FIELDS
@@ -57,7 +55,7 @@ class Inline:
         if draft.submission.get("client_approvals") is not None:
             self.form["client_approvals"] = draft.submission["client_approvals"]
         self.form["assignments"] = assignments
-        self.form["rules"] = [self._rule(cast("dict[str, object]", rule)) for rule in rules]
+        self.form["rules"] = [_rule(cast("Fields", rule)) for rule in rules]
 
     def _profile(self) -> dict[str, object]:
         """`client_specific_rules`, with the client's profile and the region's defaults behind it."""
@@ -150,31 +148,23 @@ class Inline:
                     f"assignments[{index}].client_override",
                 )
             )
-        elif fields.get("priority") is None:
+        elif fields.get("priority") not in (None, found[0], str(found[0])):
+            self.problems.append(
+                Problem(
+                    Code.FIELD_FORBIDDEN,
+                    f"The key {key} stands for priority {found[0]}.",
+                    "Leave `priority` out, or leave `client_override` out.",
+                    f"assignments[{index}].priority",
+                )
+            )
+        else:
             fields["priority"] = found[0]
-
-    def _rule(self, rule: dict[str, object]) -> dict[str, object]:
-        """The rule, with the multipliers that override keys of assignments bring."""
-        rule = {name: value for name, value in rule.items() if value is not None and name != "rule_no"}
-        own = rule.get("multipliers")
-        rows = list(cast("list[object]", own)) if isinstance(own, list) else []
-        rows += [row for row in self._key_multipliers() if row not in rows]
-        return {**rule, "multipliers": rows} if rows else rule
-
-    def _key_multipliers(self) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = []
-        for row in self._scoped_assignments():
-            _, multiplier = self._known.override_keys.get(str(row.get("client_override")), (0, ONE))
-            if multiplier != ONE:
-                scope = {name: row[name] for name in SCOPE_FIELDS if name in row}
-                found.append({**scope, "multiplier": plain(Decimal(multiplier))})
-        return found
-
-    def _scoped_assignments(self) -> list[Fields]:
-        rows = cast("list[object]", self.form["assignments"])
-        return [cast("Fields", row) for row in rows if isinstance(row, Mapping)]
 
 
 def _spelled(name: str) -> str:
     ours = dimension(name)
     return ours if ours in SCOPE_FIELDS else name
+
+
+def _rule(rule: Fields) -> dict[str, object]:
+    return {name: value for name, value in rule.items() if value is not None and name != "rule_no"}

@@ -61,16 +61,22 @@ def worked_rules(plan: Plan) -> tuple[WorkedRule, ...]:
         return tuple(_worked(plan, rule) for rule in plan.rules)
 
 
-def exposure(plan: Plan, rules: Sequence[WorkedRule]) -> Decimal | None:
+def exposure(plan: Plan, rules: Sequence[WorkedRule], multiplier: Decimal = ONE) -> Decimal | None:
     """The most that one payee can be seen to get for one period: every rule at its highest worked amount or its cap.
 
     None where no table and no cap gives a measure, such as one rate on everything.
+
+    Args:
+        plan: The plan.
+        rules: Its rules, worked.
+        multiplier: The largest that an assignment's override key brings.
     """
     if plan.total_cap is not None and not plan.total_cap.of_target and not plan.overrides:
         return plan.total_cap.at
     most = [rule.most for rule in rules]
     known = [amount for amount in most if amount is not None]
-    return sum(known, ZERO) if len(known) == len(most) and not plan.overrides else None
+    whole = len(known) == len(most) and not plan.overrides
+    return sum(known, ZERO) * max(multiplier, ONE) if whole else None
 
 
 def _worked(plan: Plan, rule: Rule) -> WorkedRule:

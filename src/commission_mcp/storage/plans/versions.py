@@ -15,9 +15,6 @@ from commission_mcp.domain.plan import Plan
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.writing import Writing
 
-IN_FORCE = ("active", "superseded")
-"""The statuses of versions that results are computed from."""
-
 _NAMES_MAX = 2_000
 _COLUMNS: LiteralString = (
     "SELECT p.plan_id, v.version, p.plan_name, v.status, v.description, lower(v.valid), upper(v.valid) - 1, "
@@ -57,6 +54,18 @@ class PlanVersion:
         """How approvals name it: `plan-123/2`."""
         return f"{self.plan_id}/{self.version}"
 
+    @property
+    def news(self) -> dict[str, object]:
+        """What others are told of it."""
+        return {
+            "plan_id": self.plan_id,
+            "version": self.version,
+            "plan_name": self.name,
+            "status": self.status,
+            "sha256": self.sha256,
+            "definition": self.definition,
+        }
+
     def plan(self) -> Plan:
         """The plan as the engine takes it.
 
@@ -94,16 +103,21 @@ async def load_versions(writing: Writing, plan_id: str) -> list[PlanVersion]:
     return [version_of(row) for row in rows]
 
 
-async def versions_in_force(writing: Writing, first: date, last: date) -> list[PlanVersion]:
-    """The versions that hold on some day from `first` to `last`, both included, by plan, the newest first.
-
-    A superseded version still holds on the days that no newer version in force of its plan covers: on each day, the
-    first of a plan's versions here that covers it.
-    """
+async def list_plans(writing: Writing) -> dict[str, str]:
+    """The plans that are not withdrawn: key -> name."""
     rows = await writing.rows(
-        _COLUMNS + "WHERE p.client_id = %s AND v.status = ANY (%s) AND v.valid && daterange(%s, %s, '[]') "
-        "ORDER BY p.plan_id, v.version DESC",
-        [writing.client_id, list(IN_FORCE), first, last],
+        "SELECT plan_id, plan_name FROM cm.plan WHERE client_id = %s AND NOT withdrawn ORDER BY plan_id LIMIT %s",
+        [writing.client_id, _NAMES_MAX],
+    )
+    return {str(plan_id): str(name) for plan_id, name in rows}
+
+
+async def load_live_versions(writing: Writing, first: date, last: date | None) -> list[PlanVersion]:
+    """The versions, of all plans, that pay or are to pay sales of some of these days; None is open."""
+    rows = await writing.rows(
+        _COLUMNS + "WHERE p.client_id = %s AND v.status IN ('submitted', 'approved', 'active') AND NOT p.withdrawn "
+        "AND v.valid && daterange(%s, %s, '[]') ORDER BY p.plan_id, v.version DESC",
+        [writing.client_id, first, last],
     )
     return [version_of(row) for row in rows]
 
@@ -116,11 +130,7 @@ def version_of(row: TupleRow) -> PlanVersion:
 
 
 async def _not_found(writing: Writing, plan_id: str, version: int | None) -> Refused:
-    rows = await writing.rows(
-        "SELECT plan_id FROM cm.plan WHERE client_id = %s AND NOT withdrawn ORDER BY plan_id LIMIT %s",
-        [writing.client_id, _NAMES_MAX],
-    )
-    known = [str(row[0]) for row in rows]
+    known = await list_plans(writing)
     what = f"plan {plan_id[:80]!r}" if version is None else f"version {version} of plan {plan_id[:80]!r}"
     fix = f"{nearest(plan_id, known)}The view `commission_plans` lists the plans, `plan_versions` their versions."
     return Refused(Problem(Code.NOT_FOUND, f"There is no {what}.", fix, "plan_id" if version is None else "version"))

@@ -1,0 +1,5 @@
+"""Messages to the client's backend and webhook: queued in the transaction that they tell of, delivered behind it."""
+
+from commission_mcp.storage.outbox.messages import Targets, enqueue
+
+__all__ = ["Targets", "enqueue"]
