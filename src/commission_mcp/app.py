@@ -30,6 +30,7 @@ from commission_mcp.storage import (
     operations,
     prepare,
 )
+from commission_mcp.storage.outbox import Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open_sessions
@@ -189,6 +190,15 @@ def request_caller(app: App) -> Caller:
     if caller is None:
         raise Refused(Problem(Code.TOKEN, "This request has no verified caller.", "Connect with a token."))
     return caller
+
+
+def outbox_fallback(settings: Settings) -> Fallback:
+    """The operator's backend, which is for the client of the settings alone."""
+    url, token = settings.backend_api_base_url, settings.backend_token
+    if url is None or settings.client_id is None:
+        return Fallback()
+    secret = None if token is None else token.get_secret_value()
+    return Fallback(settings.client_id, Destination(url.rstrip("/"), secret, format="plan_creation_web_api"))
 
 
 @asynccontextmanager

@@ -8,7 +8,16 @@ from typing import Any
 
 from mcp.types import ToolAnnotations
 
-from commission_mcp.tools import cache_clear, calculate_commission, chat_history, health, query, schema
+from commission_mcp.tools import (
+    cache_clear,
+    calculate_commission,
+    chat_history,
+    decide_plan,
+    health,
+    plan_wizard,
+    query,
+    schema,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(schema.schema, schema.ANNOTATIONS),
     ToolEntry(query.query, query.ANNOTATIONS),
     ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
+    ToolEntry(plan_wizard.plan_wizard, plan_wizard.ANNOTATIONS),
+    ToolEntry(decide_plan.decide_plan, decide_plan.ANNOTATIONS),
     ToolEntry(chat_history.chat_history, chat_history.ANNOTATIONS),
     ToolEntry(cache_clear.cache_clear, cache_clear.ANNOTATIONS),
     ToolEntry(health.health, health.ANNOTATIONS),

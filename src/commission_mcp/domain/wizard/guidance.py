@@ -17,6 +17,7 @@ from commission_mcp.domain.wizard.fields import (
     PLAN_TYPES,
     phase_of_path,
 )
+from commission_mcp.domain.wizard.known import Known
 from commission_mcp.errors import Problem
 
 SCHEDULES = ("Per Transaction", "Daily", "Weekly", "Monthly", "Quarterly", "Half-Yearly", "Yearly")
@@ -25,7 +26,7 @@ _ENTRIES_SHOWN = 6
 _TEXT_SHOWN = 200
 
 EXAMPLES: Mapping[str, object] = {
-    "plan_name": "Q3 Sales Incentives",
+    "plan_name": "Sales Plan, Third Quarter 2026",
     "calculation_schedule": "Monthly",
     "payment_schedule": "Monthly",
     "assignee_type": "Territory",
@@ -73,7 +74,7 @@ def step_text(phase: int) -> str:
     return f"Step {phase} of {len(PHASES)}: {PHASE_NAMES[phase]}"
 
 
-def shown_problem(problem: Problem) -> dict[str, object]:
+def shown_problem(problem: Problem, known: Known) -> dict[str, object]:
     """A problem as the author gets it, with the allowed values and an example where there are any."""
     name = _field_of(problem.path)
     shown: dict[str, object] = {"code": str(problem.code), "path": problem.path, "phase": phase_of_path(problem.path)}
@@ -81,8 +82,20 @@ def shown_problem(problem: Problem) -> dict[str, object]:
     if name in ALLOWED:
         shown["allowed"] = list(ALLOWED[name])
     if name in EXAMPLES:
-        shown["example"] = EXAMPLES[name]
+        shown["example"] = example(name, known)
     return shown
+
+
+def example(name: str, known: Known) -> object:
+    """An example of a field, with the client's own names where it has any."""
+    if name == "assignments" and known.territories.shown:
+        products = {"product": known.products.shown[0]} if known.products.shown else {}
+        return [{"territory": known.territories.shown[0], **products}]
+    if name == "uom" and known.uoms.shown:
+        return known.uoms.shown[0]
+    if name == "client_specific_rules":
+        return {"currency": known.base_currency, **({} if known.region is None else {"region": known.region})}
+    return known.base_currency if name == "currency" else EXAMPLES.get(name, "...")
 
 
 def saved_fields(draft: Draft) -> dict[str, object]:
@@ -95,7 +108,7 @@ def saved_fields(draft: Draft) -> dict[str, object]:
     return saved if len(canonical_json(saved)) <= _SAVED_CHARS_MAX else cast("dict[str, object]", _short(saved))
 
 
-def next_call(draft_id: str, phase: int, assessment: Assessment) -> dict[str, object]:
+def next_call(draft_id: str, phase: int, assessment: Assessment, known: Known) -> dict[str, object]:
     """The next call: the open fields of the phase with example values, or the review."""
     if assessment.open_phase is None:
         return {
@@ -113,7 +126,7 @@ def next_call(draft_id: str, phase: int, assessment: Assessment) -> dict[str, ob
         "arguments": {
             "draft_id": draft_id,
             "phase": phase,
-            "fields": {name: EXAMPLES.get(name, "...") for name in names},
+            "fields": {name: example(name, known) for name in names},
         },
     }
 
@@ -154,3 +167,8 @@ def _short(value: object) -> object:
             return [*(_short(item) for item in items[:_ENTRIES_SHOWN]), f"... {len(items)} in all"]
         return [_short(item) for item in items]
     return f"{value[:_TEXT_SHOWN]} ..." if isinstance(value, str) and len(value) > _TEXT_SHOWN else value
+
+
+def call_text(call: Mapping[str, object]) -> str:
+    """A call as a line: `plan_wizard {"action":"review",...}`."""
+    return f"{call['tool']} {canonical_json(call['arguments'])}"

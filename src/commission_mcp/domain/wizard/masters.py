@@ -67,7 +67,7 @@ def mentioned(value: object, kind: str) -> set[str]:
 def unknown(kind: str, text: str, names: Names, path: str) -> Problem:
     """The problem of a name that the client does not have."""
     by_case = {name.lower(): name for name in names.shown}
-    near = [by_case[name] for name in get_close_matches(text[:200].lower(), list(by_case), n=_NEAR_MAX, cutoff=0.5)]
+    near = [by_case[name] for name in get_close_matches(text[:200].lower(), list(by_case), n=_NEAR_MAX)]
     if near:
         fix = f"Did you mean {' or '.join(repr(name) for name in near)}?"
     elif names.shown:

@@ -1,6 +1,6 @@
 """Plans as the database keeps them: immutable versions, drafts, approvals."""
 
-from commission_mcp.storage.plans.approvals import ApprovalStep, Decision, decide, load_steps, waiting_steps
+from commission_mcp.storage.plans.approvals import ApprovalStep, Decision, Verdict, decide, load_steps, waiting_steps
 from commission_mcp.storage.plans.drafts import (
     DraftSummary,
     delete_draft,
@@ -29,6 +29,7 @@ __all__ = [
     "PlanOverlap",
     "PlanVersion",
     "Review",
+    "Verdict",
     "decide",
     "delete_draft",
     "insert_draft",

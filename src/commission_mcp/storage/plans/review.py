@@ -11,12 +11,12 @@ import anyio.to_thread
 
 from commission_mcp.domain.canonical import fingerprint
 from commission_mcp.domain.money import ONE
-from commission_mcp.domain.plan import Plan
+from commission_mcp.domain.plan import Assignment, Plan
 from commission_mcp.domain.rules import RangeType
 from commission_mcp.domain.wizard import Draft, Known
 from commission_mcp.domain.wizard.approvals import NeededStep, needed_steps
 from commission_mcp.domain.wizard.differences import Difference, differences
-from commission_mcp.domain.wizard.overlaps import Overlap, overlaps
+from commission_mcp.domain.wizard.overlaps import Overlap, described, overlaps
 from commission_mcp.domain.wizard.worked import WorkedRule, exposure, worked_rules
 from commission_mcp.errors import Refused
 from commission_mcp.storage.plans.masters import load_parents
@@ -49,6 +49,7 @@ class Review:
         differences: What changes against that version.
         pending: A version of the plan that waits for decisions, and is withdrawn by submitting.
         live: Other plans that pay for the same.
+        assignees: To whom and what it applies, in words.
         without_quota: Payees without the quota that the plan counts by.
     """
 
@@ -62,6 +63,7 @@ class Review:
     differences: tuple[Difference, ...]
     pending: PlanVersion | None
     live: tuple[PlanOverlap, ...]
+    assignees: tuple[str, ...]
     without_quota: tuple[str, ...]
 
 
@@ -108,6 +110,7 @@ async def review(
         differences=() if active is None else tuple(differences(active.definition, dict(definition))),
         pending=next((version for version in versions if version.status == "submitted"), None),
         live=await _live(writing, draft, plan),
+        assignees=tuple(_described(assignment, known) for assignment in plan.assignments),
         without_quota=await _without_quota(writing, plan),
     )
 
@@ -116,6 +119,16 @@ def _multiplier(plan: Plan, known: Known) -> Decimal:
     """The largest multiplier of the override keys that the plan's assignments carry."""
     keys = {assignment.override_key for assignment in plan.assignments}
     return max((multiplier for key, (_, multiplier) in known.override_keys.items() if key in keys), default=ONE)
+
+
+def _described(assignment: Assignment, known: Known) -> str:
+    """An assignment in words, with its key and priority."""
+    key = f"{assignment.override_key}, " if assignment.override_key is not None else ""
+    days = [day.isoformat() for day in (assignment.valid_from, assignment.valid_to) if day is not None]
+    when = f", {' to '.join(days)}" if days else ""
+    _, multiplier = known.override_keys.get(assignment.override_key or "", (0, ONE))
+    times = f", commission x {multiplier:f}" if multiplier != ONE else ""
+    return f"{described(assignment)} ({key}priority {assignment.priority}{when}{times})"
 
 
 def _strictest(known: Known, definition: Mapping[str, object]) -> str:

@@ -1,0 +1,239 @@
+"""Approvals over MCP: by others, in their roles, on exactly one text; and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.client import Client
+
+from commission_mcp.storage import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from conftest import Connect, Installation
+
+    Demo = Callable[..., AbstractAsyncContextManager[Client]]
+
+pytestmark = pytest.mark.anyio
+
+FIELDS: dict[str, Any] = {
+    "calculation_schedule": "Monthly",
+    "assignee_type": "Territory",
+    "valid_from": "2033-01-01",
+    "valid_to": "2033-12-31",
+    "plan_type": "Revenue Target",
+    "category_type": "Tiered",
+    "range_type": "Amount",
+    "value_type": "Percentage",
+    "base_value": "Gross Revenue",
+    "tiers": [{"from": 0, "to": 100000, "commission": 5}, {"from": 100000, "to": None, "commission": 7}],
+    "assignments": [{"territory": "North"}, {"territory": "South", "product": ["Product A", "Product B"]}],
+}
+STEPS = ("manager_approval", "finance_review", "compliance_check")
+
+
+@dataclass
+class People:
+    """A connection for each of them."""
+
+    author: Client
+    approver: Client
+    finance: Client
+    compliance: Client
+    everyone: Client
+
+
+@pytest.fixture(scope="module")
+async def people(demo: Demo) -> AsyncIterator[People]:
+    """The demo's people, and one who has every role."""
+    roles = {"author": "plan_author", "approver": "approver", "finance": "finance", "compliance": "compliance"}
+    every = "plan_author,approver,finance,compliance,analyst"
+    async with AsyncExitStack() as stack:
+        opened = {
+            name: await stack.enter_async_context(demo(name, roles=role))
+            for name, role in {**roles, "everyone": every}.items()
+        }
+        yield People(**opened)
+
+
+async def call(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    return result.structured_content or {}
+
+
+async def refused(client: Client, **arguments: object) -> set[str]:
+    result = await client.call_tool("decide_plan", arguments)
+    assert result.is_error, result.structured_content
+    return {problem["code"] for problem in (result.meta or {})["commission-mcp/problems"]}
+
+
+async def submitted(client: Client, name: str, **changes: object) -> dict[str, Any]:
+    """A submitted version of a new plan, or of the plan that `plan_id` names."""
+    plan_id = changes.pop("plan_id", None)
+    start = {} if plan_id is None else {"plan_id": plan_id}
+    fields = {**FIELDS, "plan_name": name, **changes}
+    answer = await call(client, "plan_wizard", action="start", fields=fields, **start)
+    review = await call(client, "plan_wizard", action="review", draft_id=answer["draft_id"])
+    return (await call(client, "plan_wizard", **review["next"]["arguments"]))["plan"]
+
+
+async def decided(client: Client, plan: dict[str, Any], decision: str = "approve", **more: object) -> dict[str, Any]:
+    version = {"plan_id": plan["plan_id"], "version": plan["version"], "sha256": plan["sha256"]}
+    return (await call(client, "decide_plan", **version, decision=decision, **more))["plan"]
+
+
+async def approved(people: People, plan: dict[str, Any]) -> dict[str, Any]:
+    for step in plan["approvals"]:
+        if step["decision"] == "pending":
+            plan = await decided(getattr(people, step["deciding_role"]), plan)
+    return plan
+
+
+async def rows(client: Client, sql: str, *params: object) -> list[list[Any]]:
+    return (await call(client, "query", sql=sql, params=list(params)))["rows"]
+
+
+async def test_a_plan_is_active_when_every_step_is_approved(people: People) -> None:
+    plan = await submitted(people.author, "Approved by all", client_approvals=dict.fromkeys(STEPS, "required"))
+    assert [step["decision"] for step in plan["approvals"]] == ["pending"] * 3
+    plan = await decided(people.approver, plan)
+    assert (plan["status"], plan["approvals"][0]["decided_by"]) == ("submitted", "local-approver")
+    plan = await decided(people.finance, plan)
+    plan = await decided(people.compliance, plan, comment="as the policy asks")
+
+    assert plan["status"] == "active"
+    found = await rows(
+        people.everyone,
+        "SELECT v.status, r.category_type, t.from_value, t.commission FROM plan_versions v JOIN plan_rules r USING "
+        "(plan_id, version) JOIN plan_tiers t USING (plan_id, version, rule_no) WHERE plan_id = $1 ORDER BY 3",
+        plan["plan_id"],
+    )
+    assert found == [["active", "Tiered", "0", "5"], ["active", "Tiered", "100000", "7"]]
+
+
+async def test_the_rows_of_a_version_are_those_of_its_definition(people: People) -> None:
+    plan = await submitted(people.author, "Written once")
+    found = await rows(
+        people.everyone,
+        "SELECT territory_id, product_id, priority FROM plan_assignments WHERE plan_id = $1 ORDER BY 1, 2",
+        plan["plan_id"],
+    )
+
+    assert found == [
+        ["abc-north", None, 100],
+        ["abc-south", "abc-product-a", 100],
+        ["abc-south", "abc-product-b", 100],
+    ]
+
+
+async def test_an_author_decides_nothing_of_the_own_whatever_the_roles(people: People) -> None:
+    plan = await submitted(people.everyone, "By everyone")
+
+    version = {"plan_id": plan["plan_id"], "sha256": plan["sha256"]}
+    assert await refused(people.everyone, **version, decision="approve") == {"E_OWN_PLAN"}
+    waiting = (await call(people.everyone, "decide_plan"))["waiting"]
+    assert [row["yours"] for row in waiting if row["plan_id"] == plan["plan_id"]] == [[]]
+    assert (await decided(people.approver, plan))["approvals"][0]["decision"] == "approved"
+
+
+async def test_a_step_is_for_the_role_that_the_policy_names(people: People) -> None:
+    plan = await submitted(people.author, "By role", client_approvals=dict.fromkeys(STEPS, "required"))
+    version = {"plan_id": plan["plan_id"], "sha256": plan["sha256"], "decision": "approve"}
+
+    assert await refused(people.approver, **version, step="finance_review") == {"E_ROLE_REQUIRED"}
+    assert await refused(people.everyone, **version) == {"E_ARGUMENT"}
+    assert await refused(people.approver, **version, step="payee_acknowledgement") == {"E_PLAN_STATE"}
+    assert (await decided(people.everyone, plan, step="finance_review"))["status"] == "submitted"
+    assert await refused(people.finance, **version) == {"E_ROLE_REQUIRED"}
+    assert await refused(people.finance, **version, step="finance_review") == {"E_PLAN_STATE"}
+
+
+async def test_a_decision_is_on_exactly_one_text(people: People) -> None:
+    plan = await submitted(people.author, "One text")
+    version = {"plan_id": plan["plan_id"], "decision": "approve"}
+
+    assert await refused(people.approver, **version) == {"E_ARGUMENT"}
+    assert await refused(people.approver, **version, sha256="0" * 64) == {"E_PLAN_HASH"}
+
+
+async def test_a_policy_may_approve_small_plans_by_itself(people: People) -> None:
+    plan = await submitted(
+        people.author, "Small", tiers=[{"from": 0, "to": 10, "commission": 5}, {"from": 10, "commission": 6}]
+    )
+    large = await submitted(people.author, "Large", total_cap="60000")
+
+    by_step = {step["step"]: step["decision"] for step in plan["approvals"]}
+    assert by_step == {"manager_approval": "pending", "finance_review": "automatic", "compliance_check": "pending"}
+    assert {step["decision"] for step in large["approvals"]} == {"pending"}
+
+
+async def test_a_rejected_plan_is_withdrawn_and_gives_its_name_back(people: People) -> None:
+    plan = await submitted(people.author, "Rejected once")
+    version = {"plan_id": plan["plan_id"], "sha256": plan["sha256"], "decision": "reject"}
+    assert await refused(people.approver, **version) == {"E_ARGUMENT"}
+    rejected = await decided(people.approver, plan, "reject", comment="too much at the top")
+    assert rejected["status"] == "withdrawn"
+    assert await refused(people.compliance, **{**version, "decision": "approve"}) == {"E_PLAN_STATE"}
+
+    again = await submitted(people.author, "Rejected once")
+    assert again["plan_id"] != plan["plan_id"]
+
+
+async def test_a_new_version_supersedes_the_older_from_its_first_day(people: People) -> None:
+    first = await approved(people, await submitted(people.author, "Two versions"))
+    second = await submitted(people.author, "Two versions", plan_id=first["plan_id"], valid_from="2033-07-01")
+    assert (second["version"], first["status"]) == (2, "active")
+    second = await approved(people, second)
+
+    found = await rows(
+        people.everyone,
+        "SELECT version, status, valid_from, valid_to FROM plan_versions WHERE plan_id = $1 ORDER BY version",
+        first["plan_id"],
+    )
+    assert found == [[1, "superseded", "2033-01-01", "2033-06-30"], [2, "active", "2033-07-01", "2033-12-31"]]
+
+
+async def test_a_version_that_waits_gives_way_to_the_next(people: People) -> None:
+    first = await submitted(people.author, "Third time")
+    start = await call(people.author, "plan_wizard", action="start", plan_id=first["plan_id"])
+    review = await call(people.author, "plan_wizard", action="review", draft_id=start["draft_id"])
+    assert "W_VERSION_PENDING" in {row["code"] for row in review["warnings"]}
+    second = (await call(people.author, "plan_wizard", **review["next"]["arguments"]))["plan"]
+
+    assert second["version"] == 2
+    version = {"plan_id": first["plan_id"], "version": 1, "sha256": first["sha256"], "decision": "approve"}
+    assert await refused(people.approver, **version) == {"E_PLAN_STATE"}
+
+
+async def test_an_approved_version_cannot_be_edited(people: People, postgres_18: Installation) -> None:
+    plan = await approved(people, await submitted(people.author, "Set in stone"))
+    async with operations(postgres_18.address) as connection:
+        with pytest.raises(Exception, match="cannot be edited"):
+            await connection.execute(
+                "UPDATE cm.plan_version SET description = 'x' WHERE plan_id = %s", [plan["plan_id"]]
+            )
+
+
+async def test_what_waits_names_the_callers_own_steps(people: People) -> None:
+    plan = await submitted(people.author, "Waiting")
+    answer = await call(people.approver, "decide_plan")
+    mine = next(row for row in answer["waiting"] if row["plan_id"] == plan["plan_id"])
+    assert mine["yours"] == ["manager_approval"]
+    shown = await call(people.approver, "decide_plan", plan_id=plan["plan_id"])
+
+    assert shown["next"]["arguments"]["sha256"] == plan["sha256"]
+
+
+async def test_who_decides_nothing_sees_nothing(connect: Connect, postgres_18: Installation, people: People) -> None:
+    assert await refused(people.author) == {"E_ROLE_REQUIRED"}
+    assert await refused(people.approver, plan_id="plan-none") == {"E_NOT_FOUND"}
+    assert await refused(people.approver, decision="approve") == {"E_ARGUMENT"}
+    async with connect(postgres_18, roles="approver") as other:
+        assert (await call(other, "decide_plan"))["waiting"] == []
