@@ -63,7 +63,8 @@ PROMISES: Mapping[str, str] = MappingProxyType(
     {"CLIENT_DATA_ISOLATION": "strict", "ENABLE_CLIENT_FILTERING": "true", "CLIENT_FILTERING_ENABLED": "true"}
 )
 WITHOUT_EFFECT = "FLASK_"
-_TEST_SUITE = f"{PREFIX}TEST_"  # the suite's own switches stand in the same environment
+# The Python client's names, and the suite's own switches, stand in the same environment.
+_NOT_OURS = (f"{PREFIX}MCP_", f"{PREFIX}TEST_")
 
 FIELDS = tuple(Settings.model_fields)
 PATHS = frozenset(field for field, info in Settings.model_fields.items() if info.annotation is Path)
@@ -80,7 +81,7 @@ _LIKENESS = 0.75
 
 def is_unknown(key: str) -> bool:
     """Whether the key claims to be a setting of this program, and is none."""
-    return key.upper().startswith(PREFIX) and key not in OWN and not key.startswith(_TEST_SUITE)
+    return key.upper().startswith(PREFIX) and key not in OWN and not key.startswith(_NOT_OURS)
 
 
 def resembles_older(key: str) -> bool:

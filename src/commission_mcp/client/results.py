@@ -1,0 +1,235 @@
+"""What the tools answer, as types. Amounts are Decimal; a list of like things is `Rows`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from commission_mcp.client.failures import Problem, problems_of
+from commission_mcp.client.rows import Rows
+
+
+class Answer(Mapping[str, Any]):
+    """The answer of any tool: its fields as the server sent them, and the text that a model would read.
+
+    Attributes:
+        data: The fields.
+        text: The text.
+    """
+
+    def __init__(self, data: Mapping[str, Any], text: str) -> None:
+        self.data = data
+        self.text = text
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """A field."""
+        return self.data[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the fields."""
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        """How many fields there are."""
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        """What it holds, in a line."""
+        return f"<Answer: {', '.join(self.data)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """A column of a view, and what it means."""
+
+    name: str
+    type: str
+    meaning: str
+    references: str | None
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view that `query` reads. `columns` and `examples` are there when one view was asked for."""
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[ViewColumn, ...]
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sent: Mapping[str, Any]) -> View:
+        """The view that a server sent."""
+        columns = tuple(
+            ViewColumn(each["name"], each["type"], each["meaning"], each.get("references"), bool(each.get("masked")))
+            for each in sent["columns"]
+        )
+        return cls(sent["name"], sent["meaning"], tuple(sent["key"]), columns, tuple(sent["examples"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The views, and queries that work as they are."""
+
+    views: tuple[View, ...]
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Schema:
+        """The answer of `schema`."""
+        return cls(tuple(View.of(view) for view in answer["views"]), tuple(answer["examples"]))
+
+
+_LINE = {
+    "payee": "text",
+    "period": "text",
+    "kind": "text",
+    "rule": "text",
+    "sale_id": "text",
+    "base": "numeric",
+    "rates": "text",
+    "amount": "numeric",
+}
+_STATEMENT = {
+    "payee": "text",
+    "period": "text",
+    "earned": "numeric",
+    "total": "numeric",
+    "payable": "numeric",
+    "carried": "numeric",
+    "draw_balance": "numeric",
+}
+_UNMATCHED = {"sale_id": "text", "amount": "numeric", "payee": "text", "reason": "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation:
+    """What a plan pays.
+
+    Attributes:
+        total: The sum of all lines, in `currency`.
+        currency: ISO 4217.
+        complete: False when a problem kept something from being calculated.
+        lines: What each rule pays for each sale.
+        statements: What each payee gets in each period.
+        unmatched: Sales that earned nothing, with the reason.
+        steps: Each piece of arithmetic, in words.
+        problems: What is wrong or remarkable.
+        counts: How many there are of each list, shown or not.
+        truncated: Whether a list is longer than what is here.
+    """
+
+    total: Decimal
+    currency: str
+    complete: bool
+    lines: Rows
+    statements: Rows
+    unmatched: Rows
+    steps: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    counts: Mapping[str, int]
+    truncated: bool
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Calculation:
+        """The answer of `calculate_commission`."""
+        return cls(
+            total=Decimal(answer["total"]),
+            currency=answer["currency"],
+            complete=answer["complete"],
+            lines=Rows.of_records(_LINE, answer["lines"]),
+            statements=Rows.of_records(_STATEMENT, answer["statements"]),
+            unmatched=Rows.of_records(_UNMATCHED, answer["unmatched"]),
+            steps=tuple(answer["steps"]),
+            problems=problems_of(answer["problems"]),
+            counts=answer["counts"],
+            truncated=answer["truncated"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a conversation."""
+
+    timestamp: datetime
+    role: str
+    content: str
+    sources: tuple[str, ...]
+    client_context: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation; `ttl_remaining` is the seconds until it is forgotten."""
+
+    session_id: str
+    created_at: datetime
+    updated_at: datetime
+    total_messages: int
+    ttl_remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatHistory:
+    """Messages in order of time, or conversations with the latest first; `next_cursor` leads to more."""
+
+    session_id: str | None
+    client_id: str
+    messages: tuple[Message, ...]
+    sessions: tuple[Session, ...]
+    total_messages: int
+    ttl_remaining: int | None
+    created_at: datetime | None
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> ChatHistory:
+        """The answer of `chat_history`."""
+        messages = tuple(
+            Message(_time(m["timestamp"]), m["role"], m["content"], tuple(m["sources"]), m["client_context"])
+            for m in answer["messages"]
+        )
+        sessions = tuple(
+            Session(
+                s["session_id"], _time(s["created_at"]), _time(s["updated_at"]), s["total_messages"], s["ttl_remaining"]
+            )
+            for s in answer["sessions"]
+        )
+        created_at = answer["created_at"]
+        return cls(
+            session_id=answer["session_id"],
+            client_id=answer["client_id"],
+            messages=messages,
+            sessions=sessions,
+            total_messages=answer["total_messages"],
+            ttl_remaining=answer["ttl_remaining"],
+            created_at=None if created_at is None else _time(created_at),
+            next_cursor=answer["next_cursor"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may be read; pass `uri` to `read`."""
+
+    uri: str
+    name: str
+    title: str | None
+    mime_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """A message of a prompt, for a model of your own."""
+
+    role: str
+    text: str
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
