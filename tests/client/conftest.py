@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -40,14 +41,15 @@ def serve_http() -> ServeHttp:
     async def serve(app: ASGIApp, path: str = "/mcp") -> AsyncGenerator[str]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.serve, [listening])
+            # A task beside the test's own: it ends in order when the test fails, too.
+            serving = asyncio.ensure_future(server.serve([listening]))
+            try:
                 while not server.started:
                     await anyio.sleep(0.01)
-                try:
-                    yield f"http://127.0.0.1:{listening.getsockname()[1]}{path}"
-                finally:
-                    server.should_exit = True
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}{path}"
+            finally:
+                server.should_exit = True
+                await asyncio.wait((serving,))
 
     return serve
 

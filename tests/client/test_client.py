@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from mcp.server import MCPServer
 
 from commission_mcp.client import (
     AsyncCommissionClient,
@@ -96,6 +97,11 @@ async def test_what_does_not_exist_is_not_found(open_client: OpenClient, way: st
             await client.execute_tool("querry")
         with pytest.raises(NotFoundError):
             await client.read("session://none")
+
+
+async def test_a_resource_and_a_prompt_that_another_server_does_not_have_are_not_found(serve_http: ServeHttp) -> None:
+    app = MCPServer(name="other").streamable_http_app(stateless_http=True)
+    async with serve_http(app) as url, AsyncCommissionClient(url, environment={}) as client:
         with pytest.raises(NotFoundError):
             await client.read("nowhere://at-all")
         with pytest.raises(NotFoundError):
@@ -130,6 +136,17 @@ async def test_schema_calculation_and_history_are_typed(open_client: OpenClient,
         ("user", '{"a": 1}', ("a.pdf",))
     ]
     assert session in {each.session_id for each in listed.sessions}
+
+
+async def test_health_and_clearing_are_typed(open_client: OpenClient) -> None:
+    async with open_client("process") as client:
+        health = await client.health()
+        await client.query("SELECT 1")
+        removed = await client.cache_clear("client")
+
+    assert (health.status, health.degraded) == ("healthy", ())
+    assert "postgresql" in health.versions
+    assert removed >= 1
 
 
 @pytest.mark.parametrize("way", WAYS)

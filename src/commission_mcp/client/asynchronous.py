@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
 
 from commission_mcp.client import failures, values
 from commission_mcp.client.failures import CommissionError, NotFoundError, RefusedError, ServerError, UnavailableError
-from commission_mcp.client.results import Answer, Calculation, ChatHistory, Document, PromptMessage, Schema
+from commission_mcp.client.results import Answer, Calculation, ChatHistory, Document, Health, PromptMessage, Schema
 from commission_mcp.client.rows import Rows
 from commission_mcp.client.settings import Token, find_settings
 from commission_mcp.errors import PROBLEMS_META
@@ -28,7 +28,7 @@ T = TypeVar("T")
 Progress: TypeAlias = Callable[[float, float | None, str | None], object]
 """Is told how far a long call is: what is done, of how much (if known), and a word about it."""
 
-READS = frozenset({"query", "schema", "calculate_commission"})
+READS = frozenset({"query", "schema", "calculate_commission", "health"})
 """Tools that change nothing: what may be sent again when an answer was lost."""
 _READING_ACTIONS = frozenset({("chat_history", "read"), ("chat_history", "sessions")})
 
@@ -270,6 +270,20 @@ class AsyncCommissionClient:
             ttl_s=ttl_s,
         )
         return ChatHistory.of(await self.execute_tool("chat_history", {"action": action, "limit": limit, **optional}))
+
+    async def cache_clear(self, scope: Literal["session", "client", "global"], *, session_id: str | None = None) -> int:
+        """Forget cached answers, or one conversation; the keys that are gone.
+
+        Args:
+            scope: session (one conversation of yours, for good), client, or global (for the role admin).
+            session_id: The conversation, for the scope session.
+        """
+        cleared = await self.execute_tool("cache_clear", {"scope": scope, **_given(session_id=session_id)})
+        return int(cleared["keys_removed"])
+
+    async def health(self) -> Health:
+        """Which parts of the server work, and what to do about those that do not."""
+        return Health.of(await self.execute_tool("health"))
 
     # --- resources and prompts ---
 

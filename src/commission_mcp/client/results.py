@@ -214,6 +214,41 @@ class ChatHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class DegradedPart:
+    """A part of the server that does not work as it should, and how to mend it."""
+
+    part: str
+    code: str
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The state of every part of the server.
+
+    Attributes:
+        status: `healthy` or `degraded`.
+        degraded: What does not work.
+        versions: What runs, and which version of it.
+        facts: Everything that was said, by name.
+    """
+
+    status: str
+    degraded: tuple[DegradedPart, ...]
+    versions: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Health:
+        """The answer of `health`."""
+        degraded = tuple(
+            DegradedPart(part["part"], part["code"], part["message"], part["fix"]) for part in answer["degraded"]
+        )
+        return cls(answer["mcp_server_status"], degraded, answer["versions"], dict(answer))
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document that may be read; pass `uri` to `read`."""
 

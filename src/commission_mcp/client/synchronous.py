@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from commission_mcp.client.asynchronous import AsyncCommissionClient, Progress
-from commission_mcp.client.results import Answer, Calculation, ChatHistory, Document, PromptMessage, Schema
+from commission_mcp.client.results import Answer, Calculation, ChatHistory, Document, Health, PromptMessage, Schema
 from commission_mcp.client.rows import Rows
 from commission_mcp.client.settings import ClientSettings, Token
 
@@ -226,6 +226,19 @@ class CommissionClient:
                 ttl_s=ttl_s,
             )
         )
+
+    def cache_clear(self, scope: Literal["session", "client", "global"], *, session_id: str | None = None) -> int:
+        """Forget cached answers, or one conversation; the keys that are gone.
+
+        Args:
+            scope: session (one conversation of yours, for good), client, or global (for the role admin).
+            session_id: The conversation, for the scope session.
+        """
+        return self._run(lambda: self._client.cache_clear(scope, session_id=session_id))
+
+    def health(self) -> Health:
+        """Which parts of the server work, and what to do about those that do not."""
+        return self._run(self._client.health)
 
     # --- resources and prompts ---
 
