@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from commission_mcp.domain.arguments import exact_numbers
 from commission_mcp.tools import TOOLS
-from commission_mcp.tools.calculate_commission import calculate_commission, exact_numbers
+from commission_mcp.tools.calculate_commission import calculate_commission
 
 if TYPE_CHECKING:
     from mcp.client import Client

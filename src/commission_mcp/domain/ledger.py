@@ -291,7 +291,8 @@ class RuleLedger:
         entries, once, limited = _sums(state)
         if self._rerun(state.key, period):
             change = entries + once + limited - cell.entries - cell.once - cell.limited
-            return [self._line(period, Kind.RERUN, change, state.key[0])]
+            line = self._line(period, Kind.RERUN, change, state.key[0])
+            return [replace(line, rates=f"re-run of {period_text(state.key[1])}")]
         lines: list[Line] = []
         earlier = -cell.entries
         for index, claim in enumerate(state.claims):

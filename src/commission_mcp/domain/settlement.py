@@ -81,7 +81,7 @@ class Settlement:
         )
 
 
-def settle(
+def settle_period(
     plans: Sequence[PlanInForce], sales: Sequence[Sale], period: Period, withheld: Mapping[str, str] | None = None
 ) -> Settlement:
     """Settle a period.

@@ -1,8 +1,10 @@
-"""The `calculate_commission` tool: what a plan pays for given sales, with every step. It stores nothing."""
+"""The `calculate_commission` tool: what a plan pays for given or real sales, with every step. It stores nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any, cast
 
 import anyio.to_thread
@@ -10,15 +12,24 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from commission_mcp.app import CurrentApp, CurrentCaller
+from commission_mcp.domain.arguments import exact_numbers
 from commission_mcp.domain.calculation import calculate
 from commission_mcp.domain.caller import Role
 from commission_mcp.domain.ledger import period_text
 from commission_mcp.domain.money import plain, settle
 from commission_mcp.domain.outcome import Line, Outcome, Statement
 from commission_mcp.domain.parsing import parse_form
+from commission_mcp.domain.parsing.form import Inputs
+from commission_mcp.domain.periods import Period
 from commission_mcp.domain.rules import NegativeBase, Rule
 from commission_mcp.domain.sales import Sale
+from commission_mcp.domain.settlement import settle_period
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.runs import RunInputs, StoredPlan, find_period, load_inputs
+from commission_mcp.storage.runs.access import SEE_ALL, chosen, visible_payees
+from commission_mcp.storage.runs.simulation import any_plan, only_for, single_outcome
+from commission_mcp.storage.runs.versions import definition
+from commission_mcp.storage.writing import Writing
 
 ANNOTATIONS = ToolAnnotations(
     title="Calculate commission",
@@ -28,6 +39,8 @@ ANNOTATIONS = ToolAnnotations(
     open_world_hint=False,
 )
 
+# Who calculates with plans of their own making.
+_GIVEN = (Role.ANALYST, Role.PLAN_AUTHOR, Role.FINANCE, Role.MANAGER, Role.ADMIN)
 _SALES_MAX = 10_000
 _SHOWN_MAX = 100  # lines, steps, ... of an answer, unless more are asked for
 _TEXT_LINES_MAX = 25  # of each kind in the text block
@@ -49,13 +62,19 @@ class CalculationResult(BaseModel):
 
 
 async def calculate_commission(
-    plan: Annotated[dict[str, Any], Field(description="The plan: rules and what bends them, see above.")],
+    plan: Annotated[
+        dict[str, Any],
+        Field(description="The plan: rules and what bends them, see above; or a stored one {plan_id, version}."),
+    ],
     sales: Annotated[
-        list[dict[str, Any]],
+        list[dict[str, Any]] | None,
         Field(
             max_length=_SALES_MAX, description="{amount, date, quantity, cost, payee, product, territory, ...} each."
         ),
-    ],
+    ] = None,
+    period: Annotated[
+        str | None, Field(description="Instead of `sales`: your client's sales of 2026-07, 2026-Q3, ...", max_length=40)
+    ] = None,
     payee: Annotated[
         str | None, Field(description="Show this payee only; also who made sales that name nobody.", max_length=200)
     ] = None,
@@ -67,7 +86,7 @@ async def calculate_commission(
     app: CurrentApp,
     caller: CurrentCaller,
 ) -> Annotated[CallToolResult, CalculationResult]:
-    """Calculate what a commission plan pays for sales that you send; nothing is read or stored.
+    """Calculate what a commission plan pays for sales that you send, or for the real sales of a period; stores nothing.
 
     Send numbers as strings ("7.5", points: 5 is 5 %). A rule is Flat (`commission`), Tiered (each rate on its own
     part) or Slab (the rate reached, on everything), with `range_type` Amount, Quantity or Percentage of Quota, and
@@ -82,29 +101,111 @@ async def calculate_commission(
     "100000", "commission": "5"}, {"from": "100000", "to": null, "commission": "7.5"}]}]}, sales [{"amount": "180000",
     "date": "2026-07-03", "payee": "p1"}], context {"draw_balance": "0"} pays 11,000.00.
     """
-    admission = await (await app.database()).admit(caller)
-    admission.caller.require(Role.ANALYST, Role.PLAN_AUTHOR, Role.FINANCE, Role.MANAGER, Role.ADMIN)
-    form = {"plan": exact_numbers(plan), "sales": exact_numbers(sales), "context": _context(context, payee)}
-    outcome, warnings = await anyio.to_thread.run_sync(_calculate, form)
+    question = _Question(exact_numbers(plan), exact_numbers(sales), period, payee, _context(context, payee))
+    question.refuse_mixture()
+    database = await app.database()
+    if sales is not None and "plan_id" not in plan:
+        admission = await database.admit(caller)
+        admission.caller.require(*_GIVEN)
+        form = {"plan": question.plan, "sales": question.sales, "context": question.context}
+        outcome, warnings = await anyio.to_thread.run_sync(_calculate, form)
+    else:
+        async with database.writing(caller, read_only=True) as reading:
+            known = await question.read(reading)
+        outcome, warnings = await anyio.to_thread.run_sync(known.outcome)
     result = _result(outcome, warnings, max_items)
     return CallToolResult(
         content=[TextContent(type="text", text=_text(result))], structured_content=result.model_dump()
     )
 
 
-def exact_numbers(value: object) -> object:
-    """JSON arguments with every float as text.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read for an answer.
 
-    The SDK reads a JSON number with a point as a binary float. Its shortest text, which `repr` gives, is the number
-    that was sent, as long as that had at most 15 significant digits (7.1 -> "7.1"); longer ones are for strings.
+    Attributes:
+        form: The form of a stored plan with given sales; None for real ones.
+        inputs: The real sales, and all that goes with them.
+        shown: Whose figures may be shown; None for everybody's.
     """
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, dict):
-        return {name: exact_numbers(item) for name, item in cast("dict[str, object]", value).items()}
-    if isinstance(value, list):
-        return [exact_numbers(item) for item in cast("list[object]", value)]
-    return value
+
+    stored: StoredPlan
+    form: object | None
+    inputs: RunInputs | None
+    shown: frozenset[str] | None
+
+    def outcome(self) -> tuple[Outcome, tuple[Problem, ...]]:
+        """What is paid, as far as the caller may see it."""
+        if self.inputs is None:
+            parsed = parse_form(self.form)
+            parsed = replace(parsed, plan=replace(self.stored.plan, name=parsed.plan.name))
+            return only_for(_paid(parsed), self.shown), parsed.warnings
+        inputs = self.inputs
+        settlement = settle_period(inputs.plans, inputs.sales, inputs.period.span, inputs.withheld)
+        return only_for(single_outcome(settlement, self.stored), self.shown), ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, its numbers as text."""
+
+    plan: object
+    sales: object
+    period: str | None
+    payee: str | None
+    context: object
+
+    def refuse_mixture(self) -> None:
+        """Either sales with what is known beside them, or a period, for which all of that is stored."""
+        if (self.sales is None) == (self.period is None):
+            raise Refused(
+                Problem(
+                    Code.FIELD_MISSING if self.period is None else Code.FIELD_FORBIDDEN,
+                    "Give either `sales` or `period`.",
+                    'Send the sales, or `period`: "2026-07" to take those that are stored.',
+                    "sales",
+                )
+            )
+        beside = set(cast("dict[str, object]", self.context)) - {"payee", "only_payee"}
+        if self.period is not None and beside:
+            raise Refused(
+                Problem(
+                    Code.FIELD_FORBIDDEN,
+                    f"With `period`, {', '.join(sorted(beside))[:80]} and all else is taken as it is stored.",
+                    "Leave `context` out, or send the sales too.",
+                    "context",
+                )
+            )
+
+    async def read(self, reading: Writing) -> _Known:
+        """Read what the answer needs, and what the caller may see of it."""
+        if self.period is None:
+            today = date.fromisoformat(reading.admission.today)
+            visible = await visible_payees(reading, Period(today, today), SEE_ALL | set(_GIVEN))
+            stored = await self._stored(reading, visible)
+            mine = next(iter(visible)) if visible is not None and len(visible) == 1 else None
+            context = {"payee": mine, **cast("dict[str, object]", self.context)} if mine else self.context
+            form = {"plan": await definition(reading, stored), "sales": self.sales, "context": context}
+            return _Known(stored, form, None, chosen(visible, self.payee))
+        period = await find_period(reading, self.period)
+        visible = await visible_payees(reading, period.span, SEE_ALL | {Role.PLAN_AUTHOR, Role.APPROVER})
+        stored = await self._stored(reading, visible)
+        shown = chosen(visible, self.payee)
+        return _Known(stored, None, await load_inputs(reading, period, payees=shown, versions=[stored]), shown)
+
+    async def _stored(self, reading: Writing, visible: frozenset[str] | None) -> StoredPlan:
+        """The plan; those who see only themselves or a team see plans that are or were in force."""
+        stored = await any_plan(reading, self.plan)
+        if visible is not None and stored.status not in {"active", "superseded"}:
+            raise Refused(
+                Problem(
+                    Code.ROLE_REQUIRED,
+                    "With your roles you calculate with plans that are in force.",
+                    'Name one: {"plan_id": ..., "version": ...}.',
+                    "plan",
+                )
+            )
+        return stored
 
 
 def _context(context: Mapping[str, Any] | None, payee: str | None) -> object:
@@ -114,8 +215,12 @@ def _context(context: Mapping[str, Any] | None, payee: str | None) -> object:
 
 def _calculate(form: object) -> tuple[Outcome, tuple[Problem, ...]]:
     inputs = parse_form(form)
+    return _paid(inputs), inputs.warnings
+
+
+def _paid(inputs: Inputs) -> Outcome:
     _refuse_carried_refunds(inputs.plan.rules, inputs.sales)
-    return calculate(inputs.plan, inputs.sales, inputs.situation), inputs.warnings
+    return calculate(inputs.plan, inputs.sales, inputs.situation)
 
 
 def _refuse_carried_refunds(rules: Sequence[Rule], sales: Sequence[Sale]) -> None:

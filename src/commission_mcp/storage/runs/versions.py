@@ -102,6 +102,15 @@ async def find_version(writing: Writing, plan_id: str, version: int | None) -> S
     raise Refused(Problem(Code.NOT_FOUND, f"There is no plan {what!r}.", fix, "plan"))
 
 
+async def definition(writing: Writing, stored: StoredPlan) -> object:
+    """What a version says, as JSON without binary floats."""
+    row = await writing.row(
+        "SELECT definition::text FROM cm.plan_version WHERE client_id = %s AND plan_id = %s AND version = %s",
+        [writing.client_id, stored.plan_id, stored.version],
+    )
+    return None if row is None else loads(row[0])
+
+
 async def override_keys(writing: Writing) -> Mapping[str, OverrideKey]:
     """The client's own keys for priorities and multipliers."""
     rows = await writing.rows(
