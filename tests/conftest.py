@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import psycopg
 import pytest
@@ -215,6 +217,93 @@ INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assigne
   VALUES ('{client}', 'plan-1', 1, 'active', '[2025-01-01,2026-01-01)', 'Territory', 'Monthly', 'Monthly', 'USD', '{}',
     sha256('{}'), 'local');
 """
+
+
+class Payroll:
+    """A client of a test's own, with payees ann, bob and cat (who manages ann and bob), plans and sales as written."""
+
+    def __init__(self, installation: Installation, connect: Connect, client_id: str) -> None:
+        self.client_id = client_id
+        self.installation = installation
+        self._connect = connect
+
+    def caller(self, subject: str = "local", roles: str = "finance") -> AbstractAsyncContextManager[McpClient]:
+        """An MCP client of somebody; ann, bob and cat are users too."""
+        return self._connect(self.installation, self.client_id, subject=subject, roles=roles)
+
+    async def execute(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
+        """Run a statement past row security, in which {client} is the client."""
+        async with administration(self.installation.address) as connection:
+            await connection.execute("SET ROLE cm_ops")
+            cursor = await connection.execute(statement.replace("{client}", self.client_id).encode(), params)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def plan(
+        self,
+        rules: list[dict[str, Any]],
+        plan_id: str = "plan-1",
+        version: int = 1,
+        *,
+        valid: str = "[2026-01-01,2027-01-01)",
+        status: str = "active",
+        **fields: object,
+    ) -> None:
+        """Store a version of a plan."""
+        form: dict[str, Any] = {
+            "plan_name": plan_id,
+            "currency": "USD",
+            "calculation_schedule": "Monthly",
+            "rules": rules,
+            **fields,
+        }
+        text = json.dumps(form)
+        await self.execute("INSERT INTO cm.plan VALUES ('{client}', %s, %s) ON CONFLICT DO NOTHING", plan_id, plan_id)
+        await self.execute(
+            "INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assignee_type,"
+            " calculation_schedule, payment_schedule, currency, definition, definition_sha256, created_by)"
+            " VALUES ('{client}', %s, %s, %s, %s, 'Payee', %s, %s, 'USD', %s, sha256(%s::bytea), 'local')",
+            *(plan_id, version, status, valid, form["calculation_schedule"], fields.get("payment_schedule", "Monthly")),
+            *(text, text),
+        )
+
+    async def sell(self, sale_id: str, day: str, amount: str, payee: str = "ann", **columns: str) -> None:
+        """Store a sale with its credits; `payee` may be `ann:0.5,bob:0.5`."""
+        values = {"quantity": "1", "gross": amount, "net": amount, "currency": "USD", **columns}
+        names = ", ".join(values)
+        await self.execute(
+            f"INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, {names})"
+            f" VALUES ('{{client}}', %s, 'erp', %s, %s{', %s' * len(values)})",
+            *(sale_id, sale_id, day, *values.values()),
+        )
+        credits_ = [part.partition(":") for part in payee.split(",") if part]
+        await self.execute(
+            "INSERT INTO cm.credit SELECT '{client}', %s, p, CASE WHEN s = 1 THEN 'direct' ELSE 'split' END, s"
+            " FROM unnest(%s::text[], %s::numeric[]) c (p, s)",
+            *(sale_id, [name for name, _, _ in credits_], [share or "1" for _, _, share in credits_]),
+        )
+
+
+@pytest.fixture
+async def payroll(postgres_18: Installation, connect: Connect) -> Payroll:
+    """A client of the test's own."""
+    made = Payroll(postgres_18, connect, f"pay-{uuid.uuid4().hex[:12]}")
+    async with administration(postgres_18.address) as connection:
+        client = Client(made.client_id, "Payroll Inc", region="North America", time_zone="America/New_York")
+        await add_client(connection, client, postgres_18.credentials, LoginLimits())
+    await made.execute(PEOPLE)
+    return made
+
+
+PEOPLE = """WITH users AS (
+  INSERT INTO cm.app_user (client_id, user_id, issuer, subject, roles)
+  VALUES ('{client}', 'ann', 'local', 'ann', '{payee}'), ('{client}', 'bob', 'local', 'bob', '{payee}'),
+    ('{client}', 'cat', 'local', 'cat', '{manager,payee}') RETURNING user_id),
+payees AS (
+  INSERT INTO cm.payee (client_id, payee_id, user_id, name, currency, hired_on, team, job_role)
+  SELECT '{client}', p, CASE WHEN p <> 'dan' THEN p END, initcap(p), 'USD', '2020-01-01', 'East', 'Seller'
+  FROM unnest(ARRAY['ann', 'bob', 'cat', 'dan']) p RETURNING payee_id)
+INSERT INTO cm.reports_to
+VALUES ('{client}', 'ann', 'cat', '[2020-01-01,)'), ('{client}', 'bob', 'cat', '[2020-01-01,)')"""
 
 
 def as_nobody() -> list[str]:

@@ -33,6 +33,8 @@ from commission_mcp.storage import (
 from commission_mcp.storage.outbox import Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.storage.runs.jobs import RunJobs
+from commission_mcp.storage.runs.running import Progress
 from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open_sessions
 
 T = TypeVar("T")
@@ -112,12 +114,14 @@ class App:
         opening: The database and the query cache, which may still be starting; see `database` and `query_cache`.
         opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
         trail: Notes what was asked, where that is wanted.
+        runs: Calculations that go on behind an answer.
         verified: Whether every request brings a caller of its own; without that the operator's word counts.
     """
 
     settings: Settings
     opening: Opening[Storage]
     opening_sessions: Opening[Sessions]
+    runs: RunJobs
     trail: Trail | None = None
     verified: bool = False
 
@@ -218,7 +222,7 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
         if trail is not None:
             tasks.start_soon(trail.run)
         try:
-            yield App(settings, opening, sessions, trail, verified=verified)
+            yield App(settings, opening, sessions, RunJobs(tasks.start_soon), trail, verified=verified)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -385,5 +389,15 @@ async def current_caller(ctx: Context[App]) -> Caller:
     return request_caller(await current_app(ctx))
 
 
+async def current_progress(ctx: Context[App]) -> Progress:
+    """Where a tool tells how far it is; hosts that do not ask are told nothing."""
+
+    async def tell(done: float, doing: str) -> None:
+        await ctx.report_progress(done, 1.0, doing)
+
+    return tell
+
+
 CurrentApp: TypeAlias = Annotated[App, Resolve(current_app)]
 CurrentCaller: TypeAlias = Annotated[Caller, Resolve(current_caller)]
+CurrentProgress: TypeAlias = Annotated[Progress, Resolve(current_progress)]

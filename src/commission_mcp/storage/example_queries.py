@@ -64,4 +64,20 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
             "WHERE status IN ('approved', 'paid') GROUP BY 1, 2 ORDER BY 1"
         ),
     ),
+    "run_notes": (
+        (
+            "SELECT n.message, count(*), sum(n.amount) FROM run_notes n JOIN calculation_runs r USING (run_id) "
+            "WHERE r.is_current AND n.kind = 'unmatched' GROUP BY 1"
+        ),
+    ),
+    "attainment": (
+        (
+            "SELECT payee_id, starts_on, quota, achieved, attainment_percent FROM attainment "
+            "WHERE starts_on < $2::date AND ends_on >= $1::date ORDER BY attainment_percent DESC"
+        ),
+    ),
+    "payout_by_month": ("SELECT month, currency, sum(amount) FROM payout_by_month GROUP BY 1, 2 ORDER BY 1",),
+    "plan_performance": (
+        "SELECT plan_name, period_id, payees, commission, currency FROM plan_performance ORDER BY period_id, plan_name",
+    ),
 }

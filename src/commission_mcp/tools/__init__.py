@@ -16,6 +16,7 @@ from commission_mcp.tools import (
     health,
     plan_wizard,
     query,
+    run_commissions,
     schema,
 )
 
@@ -34,6 +35,7 @@ TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
     ToolEntry(plan_wizard.plan_wizard, plan_wizard.ANNOTATIONS),
     ToolEntry(decide_plan.decide_plan, decide_plan.ANNOTATIONS),
+    ToolEntry(run_commissions.run_commissions, run_commissions.ANNOTATIONS),
     ToolEntry(chat_history.chat_history, chat_history.ANNOTATIONS),
     ToolEntry(cache_clear.cache_clear, cache_clear.ANNOTATIONS),
     ToolEntry(health.health, health.ANNOTATIONS),

@@ -124,5 +124,10 @@ COMMENT ON COLUMN commission.plan_performance.sales IS 'Sales with lines of thei
 COMMENT ON COLUMN commission.plan_performance.commission IS 'Sum of all lines.';
 COMMENT ON COLUMN commission.plan_performance.commission_on_sales IS 'Sum of the lines for sales and their true-ups, without bonuses, draws and adjustments.';
 
+COMMENT ON COLUMN commission.run_notes.client_id IS 'The client; always your own.';
+COMMENT ON COLUMN commission.attainment.client_id IS 'The client; always your own.';
+COMMENT ON COLUMN commission.payout_by_month.client_id IS 'The client; always your own.';
+COMMENT ON COLUMN commission.plan_performance.client_id IS 'The client; always your own.';
+
 GRANT SELECT ON commission.calculation_runs, commission.run_notes, commission.attainment, commission.payout_by_month,
   commission.plan_performance TO cm_reader;

@@ -84,7 +84,9 @@ async def run_period(
         reading.admission.caller.require(Role.FINANCE)
         inputs, history = await _read(reading, period_id)
     await tell(_READ, f"{len(inputs.sales)} sales read")
-    settlement = await anyio.to_thread.run_sync(settle_period, inputs.plans, inputs.sales, inputs.period.span, inputs.withheld)
+    settlement = await anyio.to_thread.run_sync(
+        settle_period, inputs.plans, inputs.sales, inputs.period.span, inputs.withheld
+    )
     await tell(_CALCULATED, "calculated")
     ran = await _store(database, caller, (inputs, history, settlement), adjust=adjust)
     await tell(1.0, f"{ran.lines} lines written")
