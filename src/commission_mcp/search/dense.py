@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -37,7 +37,7 @@ class DenseIndex:
     @classmethod
     def build(cls, vectors: Vectors, *, flat_max: int = FLAT_MAX) -> DenseIndex:
         """Index unit vectors, the first as row 0."""
-        library: Any = faiss
+        library = _library()
         dimensions = int(vectors.shape[1])
         if len(vectors) <= flat_max:
             index = library.IndexFlatIP(dimensions)
@@ -63,7 +63,7 @@ class DenseIndex:
 
     def to_bytes(self) -> bytes:
         """The index as a file's content."""
-        library: Any = faiss
+        library = _library()
         return library.serialize_index(self._index).tobytes()
 
     @classmethod
@@ -73,7 +73,7 @@ class DenseIndex:
         Raises:
             ValueError: when FAISS cannot read it.
         """
-        library: Any = faiss
+        library = _library()
         try:
             index = library.deserialize_index(np.frombuffer(content, np.uint8))
         except RuntimeError as failure:
@@ -81,9 +81,14 @@ class DenseIndex:
         return cls(index)
 
 
+def _library() -> Any:  # noqa: ANN401 - faiss publishes no types for its classes
+    """FAISS, imported when it is first needed: that takes a quarter of a second."""
+    return import_module("faiss")
+
+
 def _stored(index: Any) -> Vectors:  # noqa: ANN401 - as above
     """The vectors inside an index, without a copy; they live as long as the index does."""
-    library: Any = faiss
+    library = _library()
     flat = library.downcast_index(index.storage) if hasattr(index, "hnsw") else index
     if flat.ntotal == 0:
         return np.empty((0, flat.d), np.float32)

@@ -183,7 +183,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         sha256=row[5],
         reading=row[6],
         indexed_at=row[7],
-        properties=_properties(orjson.loads(row[8])),
+        properties=properties_of(row[8]),
         text=text,
         masked_text=row[10],
         spans=tuple(_span(values) for values in orjson.loads(row[11])),
@@ -269,11 +269,11 @@ def _chunk(number: int, values: Sequence[Any], text: str) -> Chunk:
     return Chunk(number, text[start:end], start, end, _place_of(place), header)
 
 
-def _properties(content: dict[str, Any]) -> Properties:
+def properties_of(content: bytes) -> Properties:
+    """The properties in a row's column."""
+    fields: dict[str, Any] = orjson.loads(content)
     facts: dict[str, Any] = {
         name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
-        for name, value in content["facts"].items()
+        for name, value in fields["facts"].items()
     }
-    return Properties(
-        content["media_type"], content["pages"], Facts(**facts), content["reader"], tuple(content["notes"])
-    )
+    return Properties(fields["media_type"], fields["pages"], Facts(**facts), fields["reader"], tuple(fields["notes"]))

@@ -19,6 +19,7 @@ from commission_mcp.search.entries import FileState
 
 FILES_MAX = 200_000
 _DEPTH_MAX = 32
+_HIDDEN_BYTES_MAX = 1 << 20
 _NAME_BYTES_MAX = 255  # of each part of a path
 _TEMPORARY_BEGINNINGS = (".", "~$", "~")
 _TEMPORARY_ENDINGS = ("~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".swp", ".swx", ".lock")
@@ -96,6 +97,26 @@ class Folder:
                 raise NotADocument
             with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
                 return file.read(bytes_max + 1), _state(of)
+
+    def hidden(self, name: str) -> bytes | None:
+        """The beginning of a file of this program's own, which is no document; None when it is not there.
+
+        Args:
+            name: A name without folders, which no caller chooses.
+        """
+        try:
+            root = _opened(self.root, self._flags, None)
+            try:
+                descriptor = _opened(name, _FILE, root)
+            finally:
+                os.close(root)
+        except (NotADocument, PermissionError):
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            return file.read(_HIDDEN_BYTES_MAX)
 
     def write(self, name: str, content: bytes) -> None:
         """Put a document into the folder, in place of one of the same name; the folder is made if need be.

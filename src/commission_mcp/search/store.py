@@ -38,11 +38,13 @@ from commission_mcp.search.entries import (
     Entry,
     Failure,
     FileState,
+    Properties,
     document_row,
     embedding_values,
     entry_of,
     failure_of,
     failure_row,
+    properties_of,
 )
 from commission_mcp.search.manifest import (
     MANIFEST,
@@ -157,6 +159,14 @@ class Store:
         with suppress(Damaged):
             return next((entry_of(row) for row in rows), None)
         return None
+
+    def listing(self) -> list[tuple[str, int, Properties]]:
+        """Name, size in bytes and properties of each document, by name; for showing, its content is not checked."""
+        found: list[tuple[str, int, Properties]] = []
+        for name, size_bytes, properties in self._rows("SELECT name, size_bytes, properties FROM document"):
+            with suppress(ValueError, TypeError, KeyError):  # damaged; `load` tells
+                found.append((name, size_bytes, properties_of(properties)))
+        return sorted(found, key=lambda listed: listed[0])
 
     def failures(self) -> tuple[Failure, ...]:
         """The files that could not be read, in the order of their names."""

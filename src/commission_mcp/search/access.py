@@ -1,0 +1,52 @@
+"""The documents as one caller sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commission_mcp.domain.caller import Caller, MaskingClass, Role
+from commission_mcp.search.entries import Entry
+from commission_mcp.search.holdings import Collection, named
+from commission_mcp.search.library import Library
+
+_CLEAR = frozenset({Role.FINANCE, Role.COMPLIANCE})
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAccess:
+    """The documents as one caller may see them.
+
+    Attributes:
+        library: All documents.
+        caller: The caller, with the roles that the database grants now.
+    """
+
+    library: Library
+    caller: Caller
+
+    @property
+    def view(self) -> MaskingClass:
+        """Whether the caller sees personal data in documents."""
+        return MaskingClass.MASKED if self.caller.roles.isdisjoint(_CLEAR) else MaskingClass.CLEAR
+
+    def collections(self) -> tuple[Collection, Collection]:
+        """The client's own documents and those for all."""
+        return self.library.collections(self.caller.client_id)
+
+    async def entry(self, address: str) -> tuple[Collection, Entry]:
+        """The document that a URI, a source or a name means.
+
+        Raises:
+            Refused: with `E_NOT_FOUND` when the caller has no such document.
+        """
+        collection, name = named(self.collections(), address)
+        return collection, await self.library.entry(collection, name)
+
+    def text_of(self, entry: Entry) -> str:
+        """The text of a document as this caller may see it; offsets are those of the whole text."""
+        masked = self.view is MaskingClass.MASKED and entry.masked_text is not None
+        return entry.masked_text if masked and entry.masked_text is not None else entry.text
+
+    def shown(self, text: str) -> str:
+        """A title or the like as this caller may see it."""
+        return self.library.mask(text) if self.view is MaskingClass.MASKED else text
