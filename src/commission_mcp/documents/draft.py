@@ -32,7 +32,8 @@ class Draft:
         pages: How many pages there are.
         properties: What the file says about itself.
         notes: What a person should know.
-        hold: Why there is nothing, when only pictures were there and OCR was not.
+        pictures_read: How many pictures inside the document OCR has read.
+        pictures_unread: How many pictures there were that nothing read.
     """
 
     limits: ReadingLimits
@@ -40,6 +41,7 @@ class Draft:
     pages: int = 0
     properties: dict[str, str] = field(default_factory=dict[str, str])
     notes: list[str] = field(default_factory=list[str])
+    pictures_read: int = 0
     pictures_unread: int = 0
     _chars: int = 0
 

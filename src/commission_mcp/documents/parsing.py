@@ -42,8 +42,9 @@ def parse(name: str, content: bytes, limits: ReadingLimits, ocr: Ocr | None) -> 
     cast("Parse", module.parse)(content, named, draft, ocr)
     if not draft.blocks:
         raise ocr_unavailable(limits.languages) if draft.pictures_unread and ocr is None else empty()
-    if draft.pictures_unread and ocr is None:
-        draft.note(f"{draft.pictures_unread} pictures were not read: no OCR program is installed.")
+    if draft.pictures_unread:
+        why = "no OCR program is installed" if ocr is None else f"at most {limits.images_max} a document are"
+        draft.note(f"{draft.pictures_unread} pictures were not read: {why}.")
     return Document(
         name=name,
         media_type=named.media_type,

@@ -15,9 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
+from commission_mcp.documents.draft import Draft
 from commission_mcp.documents.layout.lines import page_layout
-from commission_mcp.documents.layout.page import Word
+from commission_mcp.documents.layout.page import PageLayout, Word
 from commission_mcp.documents.refusals import damaged, too_large
+from commission_mcp.errors import Refused
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,13 +27,16 @@ if TYPE_CHECKING:
 SMALL_SIDE_PIXELS = 12
 """A picture with a side below this holds no text that OCR could read."""
 
+SMALL_PICTURE_PIXELS = 800
+EDGE_PIXELS = 20
+
 WANTED_HEIGHT_PIXELS = 700
 ENLARGED_AT_MOST = 3
 """Small pictures are enlarged: Tesseract wants letters of 20 pixels and more."""
 
 SECONDS_TO_ANSWER = 20
 DOTS_AN_INCH = 300
-POINTS_AN_INCH = 72
+USUAL_WORD_POINTS = 8.0
 PAGE_MODE = 3  # find the columns and blocks of a page
 SPARSE_MODE = 11  # find as much as there is, in any order
 SURE_PERCENT = 20
@@ -128,11 +133,33 @@ def words_seen(seen: Sequence[Seen], scale: float) -> list[Word]:
     ]
 
 
+def picture_layout(picture: Image, ocr: Ocr) -> PageLayout:
+    """What stands in a picture that was `prepared`, as if its letters were of a usual size."""
+    seen = ocr.words(picture)
+    height = median(word.y1 - word.y0 for word in seen) if seen else 1
+    scale = USUAL_WORD_POINTS / max(height, 1)
+    return page_layout(words_seen(seen, scale), picture.width * scale, picture.height * scale)
+
+
 def picture_text(picture: Image, ocr: Ocr) -> str:
     """The text in a picture that was `prepared`, line by line."""
-    scale = POINTS_AN_INCH / DOTS_AN_INCH
-    layout = page_layout(words_seen(ocr.words(picture), scale), picture.width * scale, picture.height * scale)
-    return "\n".join(line.text for region in layout.regions for line in region.lines)
+    return "\n".join(line.text for region in picture_layout(picture, ocr).regions for line in region.lines)
+
+
+def text_in(content: bytes, draft: Draft, ocr: Ocr | None) -> str:
+    """The text in a picture inside a document; a picture that cannot be read is noted, and fails nothing."""
+    if ocr is None or draft.pictures_read >= draft.limits.images_max:
+        draft.pictures_unread += 1
+        return ""
+    try:
+        picture = opened(content, draft.limits.image_pixels_max)
+        if not may_hold_text(picture.width, picture.height):
+            return ""
+        draft.pictures_read += 1
+        return picture_text(prepared(picture), ocr)
+    except (Refused, OSError, ValueError, SyntaxError):
+        draft.note("A picture inside the document could not be read.")
+        return ""
 
 
 def _seen(table: str) -> list[Seen]:
@@ -151,16 +178,6 @@ def _seen(table: str) -> list[Seen]:
 def find_ocr(languages: str) -> Ocr | None:
     """The OCR that is here with all of these languages: the program first, then the package; none where neither is."""
     return _program(languages) or _library(languages)
-
-
-def readable(content: bytes, pixels_max: int) -> Image:
-    """A picture from bytes, upright and in a mode that OCR takes.
-
-    Raises:
-        Refused: It is damaged, or has more pixels than the limit.
-    """
-    picture = opened(content, pixels_max)
-    return prepared(picture)
 
 
 def opened(content: bytes, pixels_max: int) -> Image:
@@ -205,6 +222,8 @@ def prepared(picture: Image) -> Image:
         upright = images.new("RGB", coloured.size, "white")
         upright.paste(coloured, mask=coloured.getchannel("A"))
     grey = upright.convert("L")
+    if max(grey.size) < SMALL_PICTURE_PIXELS:  # letters at the very edge are missed
+        grey = ImageOps.expand(grey, border=EDGE_PIXELS, fill=grey.getpixel((0, 0)))  # pyright: ignore[reportArgumentType] - of a grey picture one number
     times = min(ENLARGED_AT_MOST, max(1, WANTED_HEIGHT_PIXELS // max(1, grey.height)))
     return grey.resize((grey.width * times, grey.height * times), images.Resampling.LANCZOS) if times > 1 else grey
 

@@ -40,13 +40,13 @@ class LayoutReader:
         """The headings above what comes next."""
         return self._sections.path
 
-    def take(self, page: int) -> None:
-        """Add the blocks of a page, counted from 1."""
-        layout = self._pages[page - 1]
+    def take(self, page: int | None, number: int) -> None:
+        """Add the blocks of a layout, counted from 0, as those of a page."""
+        layout = self._pages[number]
         for region in layout.regions:
             self._take_region(page, region, [line for line in region.lines if self._tells(layout, line)])
 
-    def _take_region(self, page: int, region: Region, lines: Sequence[Line]) -> None:
+    def _take_region(self, page: int | None, region: Region, lines: Sequence[Line]) -> None:
         at = 0
         while at < len(lines):
             end = table_ends(lines, at)
@@ -60,12 +60,12 @@ class LayoutReader:
                 self._add_prose(page, region, lines[at:end])
             at = end
 
-    def _add_table(self, page: int, lines: Sequence[Line]) -> None:
+    def _add_table(self, page: int | None, lines: Sequence[Line]) -> None:
         self._table = table_of(lines, self._table)
         for row in self._table.rows:
             self._draft.add_row(row, Place(page=page, section=self.section))
 
-    def _add_prose(self, page: int, region: Region, lines: Sequence[Line]) -> None:
+    def _add_prose(self, page: int | None, region: Region, lines: Sequence[Line]) -> None:
         for paragraph in paragraphs(lines, region.x1 - region.x0):
             text = joined(paragraph, self._known)
             heading = is_heading(paragraph, text, self._body)

@@ -6,6 +6,7 @@ Words and their positions come from PyMuPDF; what they form (lines, rows, column
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -32,12 +33,14 @@ UNREADABLE_SHARE = 0.2
 PICTURE_SHARE_MIN = 0.002
 """Pictures below this share of the page are ornaments."""
 
-WORDS_OF_A_LAYER = 3
-"""So many words on a picture are its text layer, or the picture is their background."""
+LARGE_SHARE = 0.5
+WORDS_OF_A_LAYER = 15
+"""So many words on a picture of more than half the page are its text layer, or it is their background."""
 
 BOLD_FLAG = 16
 END_OF_FILE = b"startxref"
 END_BYTES = 4096
+_WORD = re.compile(r"\w+")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -57,7 +60,7 @@ def parse(content: bytes, named: Format, draft: Draft, ocr: Ocr | None) -> None:
     pages = _Pages(file, draft, ocr)
     reader = LayoutReader(draft, [pages.layout(number) for number in range(file.page_count)])
     for number in range(file.page_count):
-        reader.take(number + 1)
+        reader.take(number + 1, number)
         place = Place(page=number + 1, section=reader.section)
         for text in pages.pictures(number):
             draft.add(BlockKind.IMAGE, text, place)
@@ -110,17 +113,19 @@ class _Pages:
         return page_layout(words, page.rect.width, page.rect.height)
 
     def pictures(self, number: int) -> Iterator[str]:
-        """What pictures on a page say, each picture of the file once; none lies under text of its own."""
+        """What pictures on a page say, each picture of the file once; what the page says too is left out."""
         page = self._file[number]
-        words = [(word[0], word[1], word[2], word[3]) for word in page.get_text("words")]
+        found = page.get_text("words")
+        words = [word[:4] for word in found]
+        told = {part for word in found for part in _WORD.findall(str(word[4]).lower())}
         if not words:
             return
         for picture in page.get_image_info(xrefs=True):
             where, xref = page.rect & picture["bbox"], int(picture["xref"])
-            if xref in self._seen or not _matters(page, where, picture) or _under_text(where, words):
+            if xref in self._seen or not _matters(page, where, picture) or _text_layer(page, where, words):
                 continue
             self._seen.add(xref)
-            yield self._text_in(page, where)
+            yield _news(self._text_in(page, where), told)
 
     def remarks(self, number: int) -> Iterator[str]:
         """What was filled into forms and written into comments."""
@@ -146,9 +151,10 @@ class _Pages:
         return words_seen(self._ocr.words(picture), page.rect.width / picture.width)
 
     def _text_in(self, page: Any, where: Any) -> str:  # noqa: ANN401 - as above
-        if self._ocr is None or len(self._seen) > self._draft.limits.images_max:
+        if self._ocr is None or self._draft.pictures_read >= self._draft.limits.images_max:
             self._draft.pictures_unread += 1
             return ""
+        self._draft.pictures_read += 1
         return picture_text(_rendered(page, where, self._draft.limits), self._ocr)
 
 
@@ -185,12 +191,19 @@ def _matters(page: Any, where: Any, picture: dict[str, Any]) -> bool:  # noqa: A
     return not where.is_empty and share >= PICTURE_SHARE_MIN and may_hold_text(picture["width"], picture["height"])
 
 
-def _under_text(where: Any, words: list[tuple[float, float, float, float]]) -> bool:  # noqa: ANN401 - as above
-    """Whether text lies on the picture: a scan with a text layer, a background."""
+def _text_layer(page: Any, where: Any, words: list[tuple[float, ...]]) -> bool:  # noqa: ANN401 - as above
+    """Whether a picture is a scan that has its text already, or the background of the page."""
     on_it = sum(
         where.x0 <= (x0 + x1) / 2 <= where.x1 and where.y0 <= (y0 + y1) / 2 <= where.y1 for x0, y0, x1, y1 in words
     )
-    return on_it >= WORDS_OF_A_LAYER
+    large = where.width * where.height > LARGE_SHARE * page.rect.width * page.rect.height
+    return large and on_it >= WORDS_OF_A_LAYER
+
+
+def _news(text: str, told: set[str]) -> str:
+    """What a picture says, unless the page says most of it too."""
+    words = [word for word in _WORD.findall(text.lower()) if len(word) > 2]  # noqa: PLR2004 - longer ones tell more
+    return "" if words and sum(word in told for word in words) * 10 > len(words) * 7 else text
 
 
 def _rendered(page: Any, where: Any, limits: ReadingLimits) -> Image:  # noqa: ANN401 - as above
