@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeAlias
 
+import anyio
 import psycopg
 import pytest
 from mcp.client import Client as McpClient
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from commission_mcp.embedded import open_servers
+from commission_mcp.embedded.binaries import valkey_server
 from commission_mcp.search.embedders import open_embedder
 from commission_mcp.search.embedding import Embedder
 from commission_mcp.search.model import fetch_model
@@ -80,6 +85,77 @@ class Connect(Protocol):
     ) -> AbstractAsyncContextManager[McpClient]:
         """Open it, for one client and with these settings."""
         ...
+
+
+VALKEY_PASSWORD = "a-password-of-the-test"  # noqa: S105 - of a server that a test starts
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
+
+
+class Valkey:
+    """A Valkey that the test may maltreat."""
+
+    password = VALKEY_PASSWORD
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "socket"
+
+    def address(self, password: str = VALKEY_PASSWORD) -> str:
+        """Where it is."""
+        return f"unix://:{password}@{self.socket}"
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncGenerator[Ask]:
+        """Sends commands to the server itself."""
+        async with Redis.from_url(self.address()) as client:  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
+            yield client.execute_command  # pyright: ignore[reportUnknownMemberType] - as above
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = ("--port", "0", "--unixsocket", str(self.socket), "--requirepass", VALKEY_PASSWORD, "--save", "")
+        keeps = ("--appendonly", "yes", "--appendfsync", "always", "--dir", str(self._folder), "--loglevel", "warning")
+        command = [valkey_server(), *options, *keeps]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - returns at once
+        with anyio.fail_after(30):
+            while not await self.answers():
+                await anyio.sleep(0.01)
+
+    async def answers(self) -> bool:
+        """Whether it answers."""
+        with suppress(RedisError):
+            async with self.raw() as raw:
+                await raw("PING")
+                return True
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def stopped_valkey() -> Iterator[Valkey]:
+    """One that the test starts."""
+    with tempfile.TemporaryDirectory(prefix="cm-vk-") as name:  # short, because names of Unix sockets are
+        server = Valkey(Path(name))
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+async def valkey(stopped_valkey: Valkey) -> Valkey:
+    """One that runs."""
+    await stopped_valkey.start()
+    return stopped_valkey
 
 
 @pytest.fixture(scope="session")

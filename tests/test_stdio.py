@@ -173,3 +173,24 @@ async def test_a_cancelled_call_ends_its_query_in_the_database(settings: Setting
             while await active():
                 await anyio.sleep(0.01)
         assert (await ask(client, "SELECT 1"))["rows"] == [[1]]
+
+
+async def test_what_was_discussed_is_found_in_a_new_host_after_the_first_was_killed(settings: Settings) -> None:
+    """The dashboard's dialogue: rates asked, the host gone, later "those rates" without any id."""
+    question = "SELECT t.rate FROM (SELECT 5 AS rate) t -- rates of North Region"
+    async with host(settings) as first:
+        await ask(first, question)
+        with anyio.fail_after(30):
+            while question not in (await conversation(first)):
+                await anyio.sleep(0.02)
+        for pid in processes_of(settings, "serve"):
+            os.kill(pid, signal.SIGKILL)
+    async with host(settings) as second:
+        assert question in await conversation(second)
+
+
+async def conversation(client: Client) -> str:
+    """The caller's latest conversation, as JSON, with nothing said about which."""
+    result = await client.call_tool("chat_history", {})
+    messages: list[dict[str, Any]] = (result.structured_content or {}).get("messages", [])
+    return " ".join(str(message["content"]) for message in messages)

@@ -4,103 +4,31 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from commission_mcp.domain.caller import Caller, Role
-from commission_mcp.embedded.binaries import valkey_server
 from commission_mcp.errors import Refused
 from commission_mcp.storage import Credentials
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.sessions import Message, Page, SessionLimits, Sessions, open_sessions
 
+if TYPE_CHECKING:
+    from conftest import Valkey
+
 pytestmark = pytest.mark.anyio
 
 CREDENTIALS = Credentials("a master secret of a test installation")
-PASSWORD = "a-password-of-the-test"  # noqa: S105 - of a server that this test starts
 ANN, BEN = (Caller("client-a", "local", name, frozenset({Role.ANALYST})) for name in ("ann", "ben"))
 SAID = Message("user", "What are our Q3 commission rates?")
-
-
-Ask: TypeAlias = Callable[..., Awaitable[Any]]
-
-
-class Valkey:
-    """A Valkey that the test may maltreat."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self.socket = folder / "socket"
-
-    def address(self, password: str = PASSWORD) -> str:
-        """Where it is."""
-        return f"unix://:{password}@{self.socket}"
-
-    @asynccontextmanager
-    async def raw(self) -> AsyncGenerator[Ask]:
-        """Sends commands to the server itself."""
-        async with Redis.from_url(self.address()) as client:  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
-            yield client.execute_command  # pyright: ignore[reportUnknownMemberType] - as above
-
-    async def start(self) -> None:
-        """Start it and wait until it answers."""
-        options = ("--port", "0", "--unixsocket", str(self.socket), "--requirepass", PASSWORD, "--save", "")
-        keeps = ("--appendonly", "yes", "--appendfsync", "always", "--dir", str(self._folder), "--loglevel", "warning")
-        command = [valkey_server(), *options, *keeps]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - returns at once
-        async with self.raw() as raw:
-            with anyio.fail_after(30):
-                while not await _answers(raw):
-                    await anyio.sleep(0.01)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """Kill it, if it runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-async def _answers(raw: Ask) -> bool:
-    try:
-        await raw("PING")
-    except RedisError:
-        return False
-    return True
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose name is short, because those of Unix sockets are."""
-    with tempfile.TemporaryDirectory(prefix="cm-vk-") as name:
-        yield Path(name)
-
-
-@pytest.fixture
-async def valkey(folder: Path) -> AsyncIterator[Valkey]:
-    server = Valkey(folder)
-    await server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
 
 
 @asynccontextmanager
@@ -142,7 +70,7 @@ async def _try(call: Callable[[], Awaitable[object]]) -> str:
 
 
 def _code(refused: Refused) -> str:
-    assert PASSWORD not in str(refused)
+    assert "a-password-of-the-test" not in str(refused)
     assert "/" not in str(refused)
     return str(refused.problems[0].code)
 
@@ -163,15 +91,11 @@ async def test_a_server_that_is_down_is_a_refusal_and_works_when_it_is_back(valk
     assert set((await outcomes(sessions)).values()) == {"ok"}
 
 
-async def test_opening_needs_no_server(folder: Path) -> None:
-    valkey = Valkey(folder)
-    async with opened(valkey.address()) as sessions:
+async def test_opening_needs_no_server(stopped_valkey: Valkey) -> None:
+    async with opened(stopped_valkey.address()) as sessions:
         assert await _try(partial(sessions.append, ANN, SAID)) == "E_REDIS_UNREACHABLE"
-        await valkey.start()
-        try:
-            assert await _try(partial(sessions.append, ANN, SAID)) == "ok"
-        finally:
-            valkey.kill()
+        await stopped_valkey.start()
+        assert await _try(partial(sessions.append, ANN, SAID)) == "ok"
 
 
 async def test_a_server_that_hangs_is_a_refusal_and_what_it_was_sent_is_stored_at_most_once(
@@ -213,10 +137,10 @@ async def losing_answers(valkey: Valkey, at: Path, number: int) -> AsyncGenerato
 
 @pytest.mark.parametrize(("lost", "outcome"), [(1, "ok"), (2, "ok"), (3, "E_REDIS_UNREACHABLE")])
 async def test_a_message_whose_acknowledgement_was_lost_is_stored_once(
-    valkey: Valkey, sessions: Sessions, folder: Path, lost: int, outcome: str
+    valkey: Valkey, sessions: Sessions, lost: int, outcome: str
 ) -> None:
-    way = folder / "way"
-    async with losing_answers(valkey, way, lost), opened(f"unix://:{PASSWORD}@{way}") as through:
+    way = valkey.socket.with_name("way")
+    async with losing_answers(valkey, way, lost), opened(f"unix://:{valkey.password}@{way}") as through:
         assert await _try(partial(through.append, ANN, SAID, "one")) == outcome
 
     assert await count(sessions) == 2
@@ -274,7 +198,7 @@ async def test_a_server_that_is_busy_with_a_script_is_a_refusal(valkey: Valkey, 
         tasks.start_soon(hang)
         async with valkey.raw() as other:
             with anyio.fail_after(30):
-                while await _answers(other):
+                while await valkey.answers():
                     await anyio.sleep(0.01)
             assert await _try(partial(sessions.append, ANN, SAID, "one")) == "E_REDIS_UNREACHABLE"
             await other("SCRIPT", "KILL")
@@ -305,7 +229,7 @@ async def test_an_address_that_leads_nowhere_is_a_refusal_without_the_address(va
 
 async def test_a_login_without_the_right_to_a_command_is_a_refusal(valkey: Valkey) -> None:
     async with valkey.raw() as raw:
-        await raw("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+ping")
+        await raw("ACL", "SETUSER", "reader", "on", f">{valkey.password}", "~*", "+ping")
     async with opened(valkey.address().replace("unix://:", "unix://reader:")) as sessions:
         assert set((await outcomes(sessions)).values()) == {"E_REDIS_UNREACHABLE"}
 

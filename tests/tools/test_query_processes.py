@@ -6,7 +6,7 @@ import sys
 import tempfile
 import uuid
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -33,7 +33,8 @@ async def test_a_thousand_callers_in_four_processes_are_one_execution(postgres_1
 
     async def call(client: Client) -> None:
         result = await client.call_tool("query", {"sql": sql})
-        outcomes.append((result.structured_content or {}).get("cache", "refused"))
+        answer: dict[str, Any] = result.structured_content or {}
+        outcomes.append(answer.get("cache", "refused"))
 
     with tempfile.TemporaryFile("w+") as log:
         async with AsyncExitStack() as stack:
