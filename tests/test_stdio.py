@@ -192,5 +192,6 @@ async def test_what_was_discussed_is_found_in_a_new_host_after_the_first_was_kil
 async def conversation(client: Client) -> str:
     """The caller's latest conversation, as JSON, with nothing said about which."""
     result = await client.call_tool("chat_history", {})
-    messages: list[dict[str, Any]] = (result.structured_content or {}).get("messages", [])
+    answer: dict[str, Any] = result.structured_content or {}
+    messages: list[dict[str, Any]] = answer.get("messages", [])
     return " ".join(str(message["content"]) for message in messages)
