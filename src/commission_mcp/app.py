@@ -30,6 +30,7 @@ from commission_mcp.storage import (
     operations,
     prepare,
 )
+from commission_mcp.storage.audit import AuditLog, open_audit
 from commission_mcp.storage.outbox import Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
@@ -99,10 +100,11 @@ class Opening(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What answers questions: the database, and the cache of its answers."""
+    """What answers questions: the database, the cache of its answers, and the trail of who asked what."""
 
     database: Database
     query_cache: QueryCache
+    audit: AuditLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,14 @@ class App:
             Refused: when it could not be opened.
         """
         return (await self.opening.get()).database
+
+    async def audit(self) -> AuditLog:
+        """The audit trail.
+
+        Raises:
+            Refused: when the database could not be opened.
+        """
+        return (await self.opening.get()).audit
 
     async def query_cache(self) -> QueryCache:
         """The cache of the database's answers; whether its server is up makes no difference here.
@@ -286,8 +296,9 @@ async def open_storage(settings: Settings) -> AsyncGenerator[Storage]:
                 ttl_s=settings.query_cache_ttl_s,
                 wait_ms=settings.query_cache_wait_ms,
             ) as query_cache,
+            open_audit(reached.address, reached.credentials) as audit,
         ):
-            yield Storage(database, query_cache)
+            yield Storage(database, query_cache, audit)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from commission_mcp.domain.caller import MaskingClass
 
 GATE = "cm_gate"
 WRITER = "cm_writer"
+AUDIT = "cm_audit"
 READER = "cm_reader"
 OPERATIONS = "cm_ops"
 OWNER = "cm_owner"

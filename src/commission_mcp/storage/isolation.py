@@ -53,7 +53,7 @@ CHECKS: tuple[Check, ...] = (
         _READERS
         + """
         SELECT rolname::text FROM pg_roles
-        WHERE (rolname IN ('cm_owner', 'cm_internal', 'cm_gate', 'cm_writer', 'cm_ops')
+        WHERE (rolname IN ('cm_owner', 'cm_internal', 'cm_gate', 'cm_writer', 'cm_audit', 'cm_ops')
                OR oid IN (SELECT oid FROM reader))
           AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
                OR (rolbypassrls AND rolname <> 'cm_ops')
@@ -67,12 +67,15 @@ CHECKS: tuple[Check, ...] = (
         + """
         SELECT format('%s in %s', m.member::regrole, m.roleid::regrole) FROM pg_auth_members m
         WHERE (m.member IN (SELECT oid FROM reader) AND m.roleid <> 'cm_reader'::regrole)
-           OR (m.roleid IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole)
+           OR (m.roleid IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole,
+               'cm_audit'::regrole)
                AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = m.member))
            OR (m.roleid = 'cm_internal'::regrole
-               AND m.member NOT IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole)
+               AND m.member NOT IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole,
+               'cm_audit'::regrole)
                AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = m.member))
-           OR (m.member IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole)
+           OR (m.member IN ('cm_owner'::regrole, 'cm_ops'::regrole, 'cm_gate'::regrole, 'cm_writer'::regrole,
+               'cm_audit'::regrole)
                AND m.roleid <> 'cm_internal'::regrole)
         """,
     ),

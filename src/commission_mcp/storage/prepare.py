@@ -13,7 +13,7 @@ from psycopg import sql
 
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.address import Address
-from commission_mcp.storage.credentials import GATE, OPERATIONS, WRITER, Credentials
+from commission_mcp.storage.credentials import AUDIT, GATE, OPERATIONS, WRITER, Credentials
 from commission_mcp.storage.isolation import OBJECT_DIGESTS, refuse_changed_definitions
 from commission_mcp.storage.migrations import Migration, all_migrations
 from commission_mcp.storage.reader_functions import reader_functions
@@ -232,7 +232,7 @@ async def _apply(connection: psycopg.AsyncConnection, step: Migration) -> None:
 
 
 async def _set_passwords(connection: psycopg.AsyncConnection, credentials: Credentials) -> None:
-    for login in (GATE, WRITER):
+    for login in (GATE, WRITER, AUDIT):
         verifier = password_verifier(connection, login, credentials.password(login))
         await connection.execute(
             sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(login), sql.Literal(verifier))

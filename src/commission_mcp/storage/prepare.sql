@@ -7,6 +7,7 @@
 --   cm_reader    what every client's login inherits: views, listed functions  (no login)
 --   cm_ops       migrates, loads and backs up, past row security              (no login, by SET ROLE from a superuser)
 --   cm_gate      asks what a caller may do                                    (login)
+--   cm_audit     adds to the audit trail, and reads it for auditors            (login)
 --   cm_writer    writes as one client, never runs a caller's SQL              (login)
 
 DO $$
@@ -16,7 +17,8 @@ BEGIN
   FOR wanted IN
     SELECT * FROM (VALUES
       ('cm_owner', 'NOLOGIN NOBYPASSRLS'), ('cm_internal', 'NOLOGIN NOBYPASSRLS'), ('cm_reader', 'NOLOGIN NOBYPASSRLS'),
-      ('cm_ops', 'NOLOGIN BYPASSRLS'), ('cm_gate', 'LOGIN NOBYPASSRLS'), ('cm_writer', 'LOGIN NOBYPASSRLS')
+      ('cm_ops', 'NOLOGIN BYPASSRLS'), ('cm_gate', 'LOGIN NOBYPASSRLS'), ('cm_writer', 'LOGIN NOBYPASSRLS'),
+      ('cm_audit', 'LOGIN NOBYPASSRLS')
     ) AS roles (name, attributes)
   LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
@@ -25,7 +27,7 @@ BEGIN
     EXECUTE format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT %s', wanted.name, wanted.attributes);
   END LOOP;
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-  EXECUTE format('GRANT CONNECT ON DATABASE %I TO cm_reader, cm_gate, cm_writer', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO cm_reader, cm_gate, cm_writer, cm_audit', current_database());
   EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO cm_ops', current_database());
 END $$;
 
@@ -90,7 +92,7 @@ BEGIN
   END LOOP;
 END $$;
 GRANT USAGE ON SCHEMA cm_extensions TO cm_owner, cm_writer, cm_ops;
-GRANT cm_internal TO cm_owner, cm_ops, cm_gate, cm_writer;
+GRANT cm_internal TO cm_owner, cm_ops, cm_gate, cm_writer, cm_audit;
 
 -- Readers may call the functions of the list, see storage/reader_functions.py.
 DO $$
