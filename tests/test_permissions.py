@@ -36,7 +36,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "query": {"sql": "SELECT client_id FROM clients"},
     "schema": {"table": "sales"},
     "chat_history": {"action": "sessions"},
-    "calculate_commission": {"plan": {}, "sales": []},
+    "run_commissions": {"period": "1999-01"},
     "rag_search": {"query": "bonus"},
     "plan_wizard": {"action": "drafts"},
     "cache_clear": {"scope": "session"},

@@ -12,6 +12,7 @@ from commission_mcp.domain.caller import Role
 
 EVERYONE = frozenset(Role)
 _READS_VIEWS = frozenset({Role.ANALYST, Role.FINANCE, Role.ADMIN, Role.PLAN_AUTHOR, Role.MANAGER})
+_SEES_FIGURES = frozenset({Role.ANALYST, Role.FINANCE, Role.ADMIN, Role.MANAGER, Role.PAYEE})
 _WORKS_WITH_PLANS = _READS_VIEWS | {Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR}
 
 TOOL_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
@@ -22,12 +23,12 @@ TOOL_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
         "read_document": EVERYONE,
         "index_documents": frozenset({Role.PLAN_AUTHOR, Role.ADMIN}),
         "chat_history": EVERYONE,
-        "plan_wizard": frozenset({Role.PLAN_AUTHOR, Role.ADMIN}),
-        "decide_plan": frozenset({Role.APPROVER, Role.FINANCE, Role.COMPLIANCE, Role.MANAGER, Role.ADMIN}),
-        "calculate_commission": frozenset({Role.ANALYST, Role.PLAN_AUTHOR, Role.FINANCE, Role.MANAGER, Role.ADMIN}),
-        "compare_plans": frozenset({Role.ANALYST, Role.PLAN_AUTHOR, Role.FINANCE, Role.MANAGER, Role.ADMIN}),
-        "run_commissions": frozenset({Role.FINANCE, Role.ADMIN}),
-        "explain_payout": EVERYONE,
+        "plan_wizard": frozenset({Role.PLAN_AUTHOR}),
+        "decide_plan": frozenset({Role.APPROVER, Role.FINANCE, Role.COMPLIANCE, Role.MANAGER, Role.PAYEE, Role.ADMIN}),
+        "calculate_commission": _SEES_FIGURES | {Role.PLAN_AUTHOR, Role.APPROVER},
+        "compare_plans": (_SEES_FIGURES | {Role.PLAN_AUTHOR, Role.APPROVER}) - {Role.PAYEE},
+        "run_commissions": frozenset({Role.FINANCE}),
+        "explain_payout": _SEES_FIGURES,
         "client_overview": EVERYONE,
         "cache_clear": EVERYONE,
         "audit_log": frozenset({Role.AUDITOR, Role.ADMIN}),
