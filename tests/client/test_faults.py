@@ -184,7 +184,7 @@ async def test_a_busy_server_is_asked_again_after_the_time_that_it_names(
 
 async def test_rows_that_change_between_pages_are_read_anew(open_client: OpenClient, postgres_18: Installation) -> None:
     sql = "SELECT sale_id FROM sales ORDER BY sale_id"
-    change = "UPDATE cm.product SET name = name WHERE client_id = 'client-a'"
+    change = "UPDATE cm.sale SET customer = customer WHERE sale_id = 'client-a-s1'"
     async with (
         open_client("process") as client,
         await psycopg.AsyncConnection.connect(postgres_18.superuser_url, autocommit=True) as connection,

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
 
 from commission_mcp.client import failures, values
 from commission_mcp.client.failures import CommissionError, NotFoundError, RefusedError, ServerError, UnavailableError
-from commission_mcp.client.results import Answer, Calculation, ChatHistory, Document, Health, PromptMessage, Schema
+from commission_mcp.client.results import (
+    Answer,
+    Calculation,
+    ChatHistory,
+    Decision,
+    Document,
+    Health,
+    PlanDraft,
+    PromptMessage,
+    Schema,
+)
 from commission_mcp.client.rows import Rows
 from commission_mcp.client.settings import Token, find_settings
 from commission_mcp.errors import PROBLEMS_META
@@ -284,6 +294,67 @@ class AsyncCommissionClient:
     async def health(self) -> Health:
         """Which parts of the server work, and what to do about those that do not."""
         return Health.of(await self.execute_tool("health"))
+
+    async def plan_wizard(
+        self,
+        action: Literal["start", "set", "back", "review", "submit", "resume", "drafts", "cancel"] | None = None,
+        *,
+        draft_id: str | None = None,
+        phase: int | None = None,
+        fields: Mapping[str, object] | None = None,
+        plan_id: str | None = None,
+        template: str | None = None,
+        copy_of: str | None = None,
+        revision: str | None = None,
+    ) -> PlanDraft:
+        """Create or change a plan: start, set fields phase by phase, review, submit. `next` is the next call.
+
+        Args:
+            action: What to do; without it fields are set.
+            draft_id: The draft; without it one is started.
+            phase: The phase of the fields, 1 to 3.
+            fields: The fields; None as a value takes one back.
+            plan_id: For a new version of this plan.
+            template: A template of the client's to fill in from.
+            copy_of: For a new plan with the rules of this one.
+            revision: For submitting: what the review said.
+        """
+        arguments = _given(
+            action=action,
+            draft_id=draft_id,
+            phase=phase,
+            fields=fields,
+            plan_id=plan_id,
+            template=template,
+            copy_of=copy_of,
+            revision=revision,
+        )
+        return PlanDraft.of(await self.execute_tool("plan_wizard", arguments))
+
+    async def decide_plan(
+        self,
+        plan_id: str | None = None,
+        *,
+        version: int | None = None,
+        decision: Literal["approve", "reject"] | None = None,
+        sha256: str | None = None,
+        step: str | None = None,
+        comment: str | None = None,
+    ) -> Decision:
+        """Approve or reject a submitted plan version, or see what waits for a decision.
+
+        Args:
+            plan_id: The plan; without it, what waits.
+            version: Its version; without it the one that waits.
+            decision: What was decided; without it, how the version stands.
+            sha256: The hash of the version that was looked at.
+            step: The approval step; without it the caller's own.
+            comment: Why; a rejection needs one.
+        """
+        arguments = _given(
+            plan_id=plan_id, version=version, decision=decision, sha256=sha256, step=step, comment=comment
+        )
+        return Decision.of(await self.execute_tool("decide_plan", arguments))
 
     # --- resources and prompts ---
 

@@ -214,6 +214,88 @@ class ChatHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class NextCall:
+    """What to do next: in words, and as a call."""
+
+    say: str
+    tool: str | None
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, sent: Mapping[str, Any]) -> NextCall:
+        """The call that a server proposes."""
+        return cls(sent.get("say", ""), sent.get("tool"), sent.get("arguments") or {})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDraft:
+    """Where a plan draft stands.
+
+    Attributes:
+        draft_id: The draft.
+        plan_phase: 1 metadata, 2 business rules, 3 assignments and submission.
+        step: What the call did.
+        saved: The fields of each phase.
+        missing: Fields to give, with their meaning and the allowed values.
+        problems: What is wrong.
+        warnings: How something was understood.
+        defaults: What was filled in, and from where.
+        preview: After a review: amounts, changes, overlaps, assignees, approvals.
+        revision: After a review: what submitting needs.
+        plan: After submitting: the version.
+        drafts: For the action `drafts`: those that are not submitted.
+        next: The next call.
+    """
+
+    draft_id: str | None
+    plan_phase: int | None
+    step: str
+    saved: Mapping[str, Any]
+    missing: tuple[Mapping[str, Any], ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    defaults: tuple[Mapping[str, Any], ...]
+    preview: Mapping[str, Any] | None
+    revision: str | None
+    plan: Mapping[str, Any] | None
+    drafts: tuple[Mapping[str, Any], ...]
+    next: NextCall
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> PlanDraft:
+        """The answer of `plan_wizard`."""
+        return cls(
+            draft_id=answer["draft_id"],
+            plan_phase=answer["plan_phase"],
+            step=answer["step"],
+            saved=answer["saved"],
+            missing=tuple(answer["missing"]),
+            problems=problems_of(answer["problems"]),
+            warnings=problems_of(answer["warnings"]),
+            defaults=tuple(answer["defaults"]),
+            preview=answer["preview"],
+            revision=answer["revision"],
+            plan=answer["plan"],
+            drafts=tuple(answer["drafts"]),
+            next=NextCall.of(answer["next"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a plan version stands (`plan`), or which ones wait for a decision (`waiting`)."""
+
+    plan: Mapping[str, Any] | None
+    waiting: tuple[Mapping[str, Any], ...]
+    next: NextCall
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Decision:
+        """The answer of `decide_plan`."""
+        return cls(answer["plan"], tuple(answer["waiting"]), NextCall.of(answer["next"]))
+
+
+@dataclass(frozen=True, slots=True)
 class DegradedPart:
     """A part of the server that does not work as it should, and how to mend it."""
 
