@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from commission_mcp.cli import check_sql, client, demo, doctor, imports, model, serve, setup, token, user
+from commission_mcp.cli import ask, check_sql, client, demo, doctor, imports, model, serve, setup, token, user
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
 
@@ -26,6 +26,10 @@ commands.command("doctor")(doctor.doctor)
 commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("run")(run_period)
+commands.command("query")(ask.query)
+commands.command("history")(ask.history)
+commands.command("calculate")(ask.calculate)
+commands.command("health")(ask.health)
 commands.command("check-sql")(check_sql.check_sql)
 commands.command("token")(token.token)
 commands.add_typer(client.commands, name="client")
