@@ -41,6 +41,7 @@ from commission_mcp.app import App, open_app, request_caller, serving_request_of
 from commission_mcp.domain.caller import Caller
 from commission_mcp.domain.permissions import ANSWERS_ALWAYS, prompt_roles, resource_roles, tool_roles
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
+from commission_mcp.prompts import add_prompts
 from commission_mcp.resources import add_resources
 from commission_mcp.settings import Settings
 from commission_mcp.tools import TOOLS
@@ -153,10 +154,19 @@ class CommissionServer(MCPServer[App]):
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """Render a prompt; a refusal arrives with its own text."""
+
+        async def render() -> GetPromptResult | InputRequiredResult:
+            try:
+                return await super(CommissionServer, self).get_prompt(name, arguments, context)
+            except ValueError as error:
+                refused = _refusal_behind(error)
+                if refused is not None:
+                    raise refused from None
+                raise
+
         demand = Demand("prompts/get", name, prompt_roles(name), arguments=arguments or {})
-        work = partial(super().get_prompt, name, arguments, context)
         try:
-            return await perform(self.app, demand, work)
+            return await perform(self.app, demand, render)
         except Refused as refused:
             raise MCPError(code=INVALID_PARAMS, message=str(refused)) from None
 
@@ -252,6 +262,7 @@ def build_server(
     ]
     server = CommissionServer(tools, lifespan, state_key)
     add_resources(server, lambda: server.app)
+    add_prompts(server)
     return server
 
 
@@ -275,6 +286,13 @@ def _principal(ctx: ServerRequestContext[Any, Any]) -> str | None:
     """Whom sealed state belongs to."""
     caller = _caller_of(ctx)
     return None if caller is None else orjson.dumps([caller.client_id, caller.issuer, caller.subject]).decode()
+
+
+def _refusal_behind(error: BaseException | None) -> Refused | None:
+    """The refusal that the SDK wrapped in errors of its own."""
+    while error is not None and not isinstance(error, Refused):
+        error = error.__cause__
+    return error
 
 
 def _refusal(refused: Refused) -> CallToolResult:

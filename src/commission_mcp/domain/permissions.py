@@ -53,7 +53,9 @@ RESOURCE_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
 )
 """The same for resources, by the scheme of their URIs, and for completing what their URIs hold."""
 
-PROMPT_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType({"ask_documents": EVERYONE})
+PROMPT_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
+    {"continue_conversation": EVERYONE, "ask_documents": EVERYONE}
+)
 """The same for prompts."""
 
 _NOBODY: frozenset[Role] = frozenset()
