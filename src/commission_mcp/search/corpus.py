@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ from commission_mcp.search.lexical import LexicalIndex, Passage, build_lexical
 from commission_mcp.search.routing import Router, label_of
 from commission_mcp.search.words import DEFAULT_LANGUAGE
 
-RECIPE = "lexical 1, dense 1"
+RECIPE = "lexical 2, dense 1"
 """What made the derived files: another recipe means making them anew."""
 
 _LEXICAL_FILE = "lexical.index"
@@ -144,5 +146,7 @@ def _corpus(documents: Sequence[Listed], lexical: LexicalIndex, dense: DenseInde
 def _passages(documents: Sequence[Listed]) -> Iterator[Passage]:
     for listed in documents:
         language = listed.facts.language or DEFAULT_LANGUAGE
+        name = " ".join(re.split(r"[\W_]+", PurePosixPath(listed.name).stem))
         for chunk in listed.chunks:
-            yield Passage(chunk.header, chunk.text, language)
+            header = chunk.header if name.casefold() in chunk.header.casefold() else f"{name} | {chunk.header}"
+            yield Passage(header, chunk.text, language)

@@ -1,4 +1,7 @@
-"""Which documents a question is about: by the companies, years, quarters and kinds of documents that it names."""
+"""Which documents a question is about: by the companies, years, quarters and kinds of documents that it names.
+
+Other words of titles lead nowhere here: they stand in the headers of passages, and counting them twice cost hits.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from commission_mcp.documents.model import Facts
-from commission_mcp.search.lexicon import stemmed
 from commission_mcp.search.question import Question
 from commission_mcp.search.words import fold
 
-ORGANISATION, YEAR, QUARTER, KIND, WORD = "organisation", "year", "quarter", "kind", "word"
-_IMPORTANCE = {ORGANISATION: 1.0, YEAR: 0.6, QUARTER: 0.5, KIND: 0.3, WORD: 0.3}
+ORGANISATION, YEAR, QUARTER, KIND = "organisation", "year", "quarter", "kind"
+_IMPORTANCE = {ORGANISATION: 1.0, YEAR: 0.6, QUARTER: 0.5, KIND: 0.3}
 _LATER_YEAR = 0.5  # what a document's second and further years weigh against its first, and earlier ones of a question
 _ENOUGH = 1.0  # what a question has to name for a full boost
 
@@ -69,9 +71,6 @@ def label_of(name: str, facts: Facts) -> Label:
         weights[QUARTER, quarter[1] or quarter[2]] = 1.0
     for kind in (*_kinds(text), facts.category):
         weights[KIND, kind] = 1.0
-    for word in stemmed(text):
-        if not word.isdigit():
-            weights.setdefault((WORD, word), 1.0)
     return Label(weights)
 
 
@@ -117,8 +116,6 @@ def _asked(question: Question) -> dict[Key, float]:
         asked.setdefault((KIND, "annual"), 1.0)
     if question.quarters:
         asked.setdefault((KIND, "quarterly"), 1.0)
-    named = {key[1] for key in asked}
-    asked |= {(WORD, word): weight for word, weight in question.terms.items() if weight >= 1 and word not in named}
     return asked
 
 
