@@ -194,6 +194,24 @@ def model_directory() -> Path:
     return directory
 
 
+@pytest.fixture
+def documents(tmp_path: Path) -> dict[str, Any]:
+    """Settings of a server with documents of two clients and for all, which are searched by their words alone."""
+    folder = tmp_path / "documents"
+    for name, text in DOCUMENTS.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return {
+        "documents_directory": folder,
+        "client_documents_directory": folder / "client-specific",
+        "index_directory": tmp_path / "index",
+        "model_directory": tmp_path / "model",
+        "model_fetch": False,
+        "documents_watch_s": 0,
+    }
+
+
 @pytest.fixture(scope="session")
 def embedder(model_directory: Path) -> Embedder:
     """The default embedder."""
@@ -420,3 +438,14 @@ def _debian_server() -> Generator[str]:
         finally:
             subprocess.run([*pg_ctl, "-m", "immediate", "stop"], check=True, capture_output=True)
             shutil.rmtree(data, ignore_errors=True)
+
+
+DOCUMENTS = {
+    "policy.md": "# Policy\n\nClawback applies when a customer cancels within 90 days.\n",
+    "client-specific/client-a/q4-bonuses.md": "# Bonuses\n\nThe Q4 performance bonus is 2 % of the yearly salary.\n\n"
+    "## Contact\n\nAsk pay@alpha.example about it.\n",
+    "client-specific/client-a/rates/north.csv": "Tier,From,Rate\nBase,0,5 %\nPlus,100000,7 %\n",
+    "client-specific/client-a/broken.pdf": "This is no PDF.",
+    "client-specific/client-b/secret-b.md": "# Beta\n\nThe Q4 performance bonus of Beta is 50 %, says x@b.example.\n",
+    "client-specific/client-b/broken-b.pdf": "This is no PDF either.",
+}

@@ -12,9 +12,17 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Resolve
 
+from commission_mcp.documents.limits import ReadingLimits
+from commission_mcp.documents.masking import mask
+from commission_mcp.documents.reading import open_reader
 from commission_mcp.domain.caller import Caller
 from commission_mcp.embedded import open_servers
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.search.access import DocumentAccess
+from commission_mcp.search.holdings import Places
+from commission_mcp.search.indexer import Cutting
+from commission_mcp.search.library import Bounds, Library, open_library
+from commission_mcp.search.models import Models
 from commission_mcp.settings import Settings
 from commission_mcp.storage import (
     LOCAL_ISSUER,
@@ -117,6 +125,7 @@ class App:
         opening_sessions: The conversations, which are opened when first asked for; see `sessions`.
         trail: Notes what was asked, where that is wanted.
         runs: Calculations that go on behind an answer.
+        opening_library: The documents, which are opened when first asked for; see `library`.
         verified: Whether every request brings a caller of its own; without that the operator's word counts.
     """
 
@@ -124,6 +133,7 @@ class App:
     opening: Opening[Storage]
     opening_sessions: Opening[Sessions]
     runs: RunJobs
+    opening_library: Opening[Library]
     trail: Trail | None = None
     verified: bool = False
 
@@ -158,6 +168,14 @@ class App:
             Refused: when their server could not be opened.
         """
         return await self.opening_sessions.get()
+
+    async def library(self) -> Library:
+        """The documents.
+
+        Raises:
+            Refused: when they could not be opened.
+        """
+        return await self.opening_library.get()
 
 
 def operator(settings: Settings) -> Caller:
@@ -225,14 +243,16 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
     """
     opening = Opening(lambda: open_storage(settings))
     sessions = Opening(lambda: open_history(settings), lazy=True)
+    library = Opening(lambda: open_documents(settings), lazy=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(opening.run)
         tasks.start_soon(sessions.run)
+        tasks.start_soon(library.run)
         trail = Trail(sessions.get) if settings.history_trail else None
         if trail is not None:
             tasks.start_soon(trail.run)
         try:
-            yield App(settings, opening, sessions, RunJobs(tasks.start_soon), trail, verified=verified)
+            yield App(settings, opening, sessions, RunJobs(tasks.start_soon), library, trail, verified=verified)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -317,6 +337,36 @@ async def open_history(settings: Settings) -> AsyncGenerator[Sessions]:
         ) as sessions,
     ):
         yield sessions
+
+
+@asynccontextmanager
+async def open_documents(settings: Settings) -> AsyncGenerator[Library]:
+    """The documents of the settings, kept up to date while it is open."""
+    limits = ReadingLimits()
+    models = Models(settings.embedding_model, settings.model_directory, may_fetch=settings.model_fetch)
+    cutting = Cutting(settings.chunk_size_chars, settings.chunk_overlap_chars, limits.file_bytes_max, mask)
+    bounds = Bounds(settings.documents_watch_s, settings.documents_memory_mb << 20)
+    async with (
+        open_reader(limits) as reader,
+        open_library(document_places(settings), reader, cutting, models, bounds) as library,
+    ):
+        yield library
+
+
+def document_places(settings: Settings) -> Places:
+    """Where the settings keep documents and their indexes."""
+    return Places(settings.documents_directory, settings.client_documents_directory, settings.index_directory)
+
+
+async def document_access(app: App, caller: Caller) -> DocumentAccess:
+    """The documents as this caller may see them now.
+
+    Raises:
+        Refused: when client or user are not admitted.
+    """
+    library = await app.library()
+    admission = await (await app.database()).admit(caller)
+    return DocumentAccess(library, admission.caller)
 
 
 async def prepare_embedded(settings: Settings, reached: Reached) -> None:

@@ -42,7 +42,7 @@ from commission_mcp.domain.caller import Caller
 from commission_mcp.domain.permissions import ANSWERS_ALWAYS, prompt_roles, resource_roles, tool_roles
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.prompts import add_prompts
-from commission_mcp.resources import add_resources
+from commission_mcp.resources import add_resources, documents
 from commission_mcp.settings import Settings
 from commission_mcp.tools import TOOLS
 
@@ -118,7 +118,8 @@ class CommissionServer(MCPServer[App]):
     async def list_resources(self) -> list[ListedResource]:
         """The resources that the caller may read."""
         roles = await roles_to_show(self.app)
-        return [resource for resource in await super().list_resources() if roles & resource_roles(str(resource.uri))]
+        fixed = [resource for resource in await super().list_resources() if roles & resource_roles(str(resource.uri))]
+        return [*fixed, *(await documents.listed(self.app) if roles & resource_roles(documents.SCHEME) else [])]
 
     async def list_resource_templates(self) -> list[ListedTemplate]:
         """The families of resources that the caller may read."""
@@ -138,6 +139,8 @@ class CommissionServer(MCPServer[App]):
 
         async def read() -> Iterable[ReadResourceContents] | InputRequiredResult:
             try:
+                if str(uri).startswith(documents.SCHEME):
+                    return await documents.read(self.app, str(uri))
                 return await super(CommissionServer, self).read_resource(uri, context)
             except ResourceError as error:
                 if isinstance(error.__cause__, Refused):

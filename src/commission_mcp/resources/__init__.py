@@ -9,13 +9,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
 from commission_mcp.app import App
-from commission_mcp.resources import schema_tables, session_messages
+from commission_mcp.resources import documents, schema_tables, session_messages
 
 
 def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
     """Register every family of resources, and the completion of their arguments."""
     schema_tables.add_to(server, running)
     session_messages.add_to(server)
+    documents.add_to(server)
 
     @server.completion()  # there is one handler for all of them
     async def complete(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
@@ -23,7 +24,7 @@ def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
-        for family in (schema_tables, session_messages):
+        for family in (schema_tables, session_messages, documents):
             found = await family.complete(running(), ref, argument, context)
             if found is not None:
                 return found

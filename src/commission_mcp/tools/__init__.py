@@ -14,8 +14,11 @@ from commission_mcp.tools import (
     chat_history,
     decide_plan,
     health,
+    index_documents,
     plan_wizard,
     query,
+    rag_search,
+    read_document,
     run_commissions,
     schema,
 )
@@ -32,6 +35,9 @@ class ToolEntry:
 TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(schema.schema, schema.ANNOTATIONS),
     ToolEntry(query.query, query.ANNOTATIONS),
+    ToolEntry(rag_search.rag_search, rag_search.ANNOTATIONS),
+    ToolEntry(read_document.read_document, read_document.ANNOTATIONS),
+    ToolEntry(index_documents.index_documents, index_documents.ANNOTATIONS),
     ToolEntry(calculate_commission.calculate_commission, calculate_commission.ANNOTATIONS),
     ToolEntry(plan_wizard.plan_wizard, plan_wizard.ANNOTATIONS),
     ToolEntry(decide_plan.decide_plan, decide_plan.ANNOTATIONS),
