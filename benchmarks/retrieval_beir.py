@@ -66,7 +66,7 @@ def rankings(corpus: Corpus, embedder: Embedder) -> dict[str, Ranking]:
 
     def by_meaning(question: str) -> list[str]:
         assert corpus.dense is not None  # noqa: S101 - built with vectors
-        rows = corpus.dense.nearest(embedder.embed([question])[0], DEPTH)
+        rows: list[int] = corpus.dense.nearest(embedder.embed([question])[0], DEPTH).tolist()
         return [corpus.documents[row].name for row in rows]
 
     def by_rank(model: Embedder | None, lexicon: Lexicon) -> Ranking:

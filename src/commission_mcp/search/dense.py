@@ -16,6 +16,7 @@ FLAT_MAX = 100_000
 _LINKS = 24  # of a vector of the graph
 _EFFORT_BUILDING = 120
 _EFFORT_SEARCHING = 256
+_BUILDING_THREADS = 2
 
 Rows = npt.NDArray[np.int64]
 Cosines = npt.NDArray[np.float32]
@@ -44,6 +45,7 @@ class DenseIndex:
         else:
             index = library.IndexHNSWFlat(dimensions, _LINKS, library.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = _EFFORT_BUILDING
+            library.omp_set_num_threads(_BUILDING_THREADS)
         index.add(np.ascontiguousarray(vectors, np.float32))
         return cls(index)
 
@@ -54,6 +56,8 @@ class DenseIndex:
             return np.empty(0, np.int64)
         if hasattr(self._index, "hnsw"):
             self._index.hnsw.efSearch = max(_EFFORT_SEARCHING, limit)
+        library = _library()
+        library.omp_set_num_threads(1)  # of this thread: a second one makes a single search slower, not faster
         rows: Rows = self._index.search(vector.reshape(1, -1), limit)[1][0]
         return rows[rows >= 0]
 
