@@ -9,6 +9,7 @@ from typing import Any
 from mcp.types import ToolAnnotations
 
 from commission_mcp.tools import (
+    audit_log,
     cache_clear,
     calculate_commission,
     chat_history,
@@ -44,5 +45,6 @@ TOOLS: tuple[ToolEntry, ...] = (
     ToolEntry(run_commissions.run_commissions, run_commissions.ANNOTATIONS),
     ToolEntry(chat_history.chat_history, chat_history.ANNOTATIONS),
     ToolEntry(cache_clear.cache_clear, cache_clear.ANNOTATIONS),
+    ToolEntry(audit_log.audit_log, audit_log.ANNOTATIONS),
     ToolEntry(health.health, health.ANNOTATIONS),
 )
