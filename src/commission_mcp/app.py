@@ -39,7 +39,7 @@ from commission_mcp.storage import (
     prepare,
 )
 from commission_mcp.storage.audit import AuditLog, open_audit
-from commission_mcp.storage.outbox import Destination, Fallback
+from commission_mcp.storage.outbox import Deliverer, Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.runs.jobs import RunJobs
@@ -66,6 +66,11 @@ class Opening(Generic[T]):
         self._failure: Refused | None = None
         self._settled = anyio.Event()
         self._asked_again = anyio.Event()
+
+    @property
+    def ready(self) -> T | None:
+        """What was opened; None while it is not, or if it could not be."""
+        return self._value
 
     async def run(self) -> None:
         """Open, and hold open until cancelled; after a refusal wait until somebody asks again."""
@@ -233,6 +238,13 @@ def outbox_fallback(settings: Settings) -> Fallback:
     return Fallback(settings.client_id, Destination(url.rstrip("/"), secret, format="plan_creation_web_api"))
 
 
+def _deliverer(settings: Settings, opening: Opening[Storage]) -> Deliverer:
+    def database() -> Database | None:
+        return None if opening.ready is None else opening.ready.database
+
+    return Deliverer(database, outbox_fallback(settings), settings.outbox_poll_ms / 1000)
+
+
 @asynccontextmanager
 async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenerator[App]:
     """The application, at once; servers and database open behind it.
@@ -251,6 +263,7 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
         trail = Trail(sessions.get) if settings.history_trail else None
         if trail is not None:
             tasks.start_soon(trail.run)
+        tasks.start_soon(_deliverer(settings, opening).run)
         try:
             yield App(settings, opening, sessions, RunJobs(tasks.start_soon), library, trail, verified=verified)
         finally:

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from commission_mcp.cli import ask, audit, check_sql, client, demo, doctor, imports, model, serve, setup, token, user
+from commission_mcp.cli import (
+    ask,
+    audit,
+    check_sql,
+    client,
+    demo,
+    doctor,
+    imports,
+    model,
+    outbox,
+    serve,
+    setup,
+    token,
+    user,
+)
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
 
@@ -35,6 +49,7 @@ commands.command("token")(token.token)
 commands.add_typer(audit.commands, name="audit")
 commands.add_typer(client.commands, name="client")
 commands.add_typer(model.commands, name="model")
+commands.add_typer(outbox.commands, name="outbox")
 commands.add_typer(user.commands, name="user")
 
 

@@ -252,6 +252,9 @@ class Settings(BaseSettings):
     backend_token: Annotated[SecretStr | None, Older("JWT_TOKEN"), Confidential()] = Field(
         default=None, description="The bearer token for that backend."
     )
+    outbox_poll_ms: int = Field(
+        default=2_000, ge=10, le=3_600_000, description="How often messages to backends and webhooks are looked for."
+    )
 
     @classmethod
     def settings_customise_sources(

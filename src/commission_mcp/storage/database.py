@@ -146,6 +146,24 @@ class Database:
         async with writing(self._writers, admission, read_only=read_only) as transaction:
             yield transaction
 
+    async def clients_with_messages(self) -> list[str]:
+        """The active clients that have a message to be delivered now."""
+        return await self._gate.clients_with_messages()
+
+    @asynccontextmanager
+    async def delivering(self, client_id: str) -> AsyncGenerator[Writing]:
+        """Work on the messages of one client, in one transaction under its row security, on nobody's request.
+
+        Raises:
+            Refused: when the database does not answer.
+        """
+        nobody = Caller(client_id, "system", "outbox", frozenset())
+        admission = Admission(nobody, "", "", 0, {}, "UTC", {}, "")
+        if self._writers.closed:
+            await self._writers.open()
+        async with writing(self._writers, admission, read_only=False) as transaction:
+            yield transaction
+
 
 @asynccontextmanager
 async def open_database(

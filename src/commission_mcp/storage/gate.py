@@ -113,6 +113,12 @@ class Gate:
         async with self._pool.connection() as connection:
             yield connection
 
+    async def clients_with_messages(self) -> list[str]:
+        """The active clients that have a message to be delivered now."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute("SELECT * FROM cm_priv.outbox_waiting()")
+            return [str(row[0]) for row in await cursor.fetchall()]
+
     async def _ask(self, caller: Caller) -> tuple[Any, ...]:
         try:
             return await self._ask_once(caller)

@@ -20,6 +20,7 @@ from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.settings import Settings
 from commission_mcp.storage import as_problem
+from commission_mcp.storage.outbox import outbox_state
 
 ANNOTATIONS = ToolAnnotations(
     title="Health", read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
@@ -83,7 +84,7 @@ async def health(
     Call it when another tool says that something cannot be reached, or when the user asks about the server.
     """
     report = _Report(_unknown(app.settings), _own_versions())
-    checks = (_database, _history, _cache, _backend)
+    checks = (_database, _history, _cache, _backend, _outbox)
     async with anyio.create_task_group() as tasks:
         for check in checks:
             tasks.start_soon(_bounded, check, app, caller, report)
@@ -161,6 +162,16 @@ async def _backend(app: App, _caller: Caller, report: _Report) -> None:
     if not answer.is_success:
         fix = "The operator checks the backend, and its token in COMMISSION_BACKEND_TOKEN."
         raise Refused(Problem(Code.BACKEND, f"The backend answers {answer.status_code}.", fix))
+
+
+async def _outbox(app: App, caller: Caller, report: _Report) -> None:
+    """Say which messages to the client's backend or webhook were given up."""
+    async with (await app.database()).writing(caller, read_only=True) as reading:
+        state = await outbox_state(reading)
+    if state.given_up:
+        message = f"{state.given_up} messages to the client's backend or webhook were given up: {state.last_failure}."
+        fix = "The operator mends the receiver, then runs `commission-mcp outbox retry`."
+        report.fault("outbox", Problem(Code.BACKEND, message, fix))
 
 
 def _unknown(settings: Settings) -> dict[str, Any]:

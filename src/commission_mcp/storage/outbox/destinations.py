@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from commission_mcp.domain.money import loads
-from commission_mcp.storage.outbox.messages import Targets
+from commission_mcp.storage.outbox.messages import DECIDED, SUBMITTED, Targets
 from commission_mcp.storage.writing import Writing
 
 FORMATS = ("native", "plan_creation_web_api")
@@ -23,6 +23,7 @@ class Destination:
         authority: A certificate authority in PEM; the system's otherwise. TLS is always verified.
         format: native or plan_creation_web_api; a webhook is native.
         org_code: How the backend calls the client; the client's id otherwise.
+        secret: What a message is signed with, if at all.
     """
 
     url: str
@@ -30,6 +31,12 @@ class Destination:
     authority: str | None = None
     format: str = "native"
     org_code: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What it is told of: the older dashboard's backend only takes new plans."""
+        return (SUBMITTED,) if self.format == "plan_creation_web_api" else (SUBMITTED, DECIDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,10 @@ class Destinations:
 
     @property
     def targets(self) -> Targets:
-        """Which of them there are."""
-        return Targets(self.backend is not None, self.webhook is not None)
+        """What each of them is told of."""
+        return Targets(
+            () if self.backend is None else self.backend.events, () if self.webhook is None else self.webhook.events
+        )
 
     def of(self, target: str) -> Destination | None:
         """The destination of a queued message."""
@@ -84,6 +93,7 @@ def _destination(entry: Mapping[str, object]) -> Destination | None:
         _text(entry, "ca"),
         style if isinstance(style, str) and style in FORMATS else "native",
         _text(entry, "org_code"),
+        _text(entry, "secret"),
     )
 
 

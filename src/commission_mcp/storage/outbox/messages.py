@@ -1,25 +1,63 @@
-"""Queueing: a message is a row, written in the transaction that it tells of."""
+"""Queued messages: written in the transaction that they tell of, claimed one by one, delivered or given up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
 
 from commission_mcp.domain.canonical import canonical_json
+from commission_mcp.domain.money import loads
 from commission_mcp.storage.sessions.identifiers import mint
 from commission_mcp.storage.writing import Writing
+
+SUBMITTED, DECIDED = "plan.submitted", "plan.decided"
+
+LEASE = timedelta(seconds=60)  # longer than an attempt takes; after a crash the message is due again then
+ATTEMPTS_MAX = 200  # with the waits below more than a week
+_WAIT_MAX = timedelta(hours=1)
+_WAIT_FIRST = timedelta(seconds=1)
+_DOUBLINGS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where a client's messages go; what is not configured gets none."""
+    """Which events each target of a client is told of."""
 
-    backend: bool = False
-    webhook: bool = False
+    backend: tuple[str, ...] = ()
+    webhook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that this process delivers now.
+
+    Attributes:
+        message_id: Its key, by which the receiver knows a repetition.
+        attempts: How many attempts there were, this one included.
+    """
+
+    message_id: str
+    event: str
+    target: str
+    payload: Mapping[str, object]
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """How a client's messages stand."""
+
+    waiting: int
+    given_up: int
+    oldest: datetime | None
+    last_failure: str | None
 
 
 async def enqueue(writing: Writing, event: str, news: Mapping[str, object], targets: Targets) -> None:
-    """Queue the news of a plan version for every configured target.
+    """Queue the news of a plan version for every target that wants it.
 
     Args:
         writing: The transaction that changes the version.
@@ -28,10 +66,63 @@ async def enqueue(writing: Writing, event: str, news: Mapping[str, object], targ
         targets: Where the news goes.
     """
     payload = {"event": event, "client_id": writing.client_id, **news}
-    for target, wanted in (("backend", targets.backend), ("webhook", targets.webhook)):
-        if wanted:
+    for target, events in (("backend", targets.backend), ("webhook", targets.webhook)):
+        if event in events:
             await writing.execute(
                 "INSERT INTO cm.outbox (client_id, message_id, kind, target, payload) "
                 "VALUES (%s, %s, %s, %s, %s::jsonb)",
                 [writing.client_id, mint(), event, target, canonical_json(payload)],
             )
+
+
+async def claim(writing: Writing) -> Message | None:
+    """Take the next message of the client that is due; no other process gets it before the lease ends.
+
+    The news of one plan goes to a target in the order in which it happened: a later message waits for an earlier one.
+    """
+    row = await writing.row(
+        "UPDATE cm.outbox o SET attempts = o.attempts + 1, next_attempt_at = now() + %s "
+        "WHERE o.client_id = %s AND o.message_id = (SELECT n.message_id FROM cm.outbox n WHERE n.client_id = %s "
+        "AND n.delivered_at IS NULL AND n.given_up_at IS NULL AND coalesce(n.next_attempt_at, n.created_at) <= now() "
+        "AND NOT EXISTS (SELECT FROM cm.outbox e WHERE e.client_id = n.client_id AND e.target = n.target "
+        "AND e.payload->>'plan_id' = n.payload->>'plan_id' AND e.delivered_at IS NULL AND e.given_up_at IS NULL "
+        "AND (e.created_at, e.message_id) < (n.created_at, n.message_id)) "
+        "ORDER BY n.created_at, n.message_id LIMIT 1 FOR UPDATE SKIP LOCKED) "
+        "RETURNING o.message_id::text, o.kind, o.target, o.payload::text, o.attempts, o.created_at",
+        [LEASE, writing.client_id, writing.client_id],
+    )
+    if row is None:
+        return None
+    message_id, event, target, payload, attempts, created_at = row
+    return Message(message_id, event, target, cast("Mapping[str, object]", loads(payload)), attempts, created_at)
+
+
+async def note_delivered(writing: Writing, message: Message) -> None:
+    """The message arrived."""
+    await writing.execute(
+        "UPDATE cm.outbox SET delivered_at = now(), next_attempt_at = NULL, last_failure = NULL "
+        "WHERE client_id = %s AND message_id = %s",
+        [writing.client_id, message.message_id],
+    )
+
+
+async def note_failed(writing: Writing, message: Message, failure: str, *, for_good: bool) -> None:
+    """The attempt failed; the next one waits longer, and after the last one the message is given up but kept."""
+    give_up = for_good or message.attempts >= ATTEMPTS_MAX
+    wait = min(_WAIT_MAX, _WAIT_FIRST * 2 ** min(_DOUBLINGS_MAX, message.attempts - 1))
+    await writing.execute(
+        "UPDATE cm.outbox SET last_failure = %s, next_attempt_at = CASE WHEN %s THEN NULL ELSE now() + %s END, "
+        "given_up_at = CASE WHEN %s THEN now() END WHERE client_id = %s AND message_id = %s",
+        [failure, give_up, wait, give_up, writing.client_id, message.message_id],
+    )
+
+
+async def outbox_state(writing: Writing) -> OutboxState:
+    """How the client's messages stand."""
+    row = await writing.row(
+        "SELECT count(*) FILTER (WHERE given_up_at IS NULL), count(*) FILTER (WHERE given_up_at IS NOT NULL), "
+        "min(created_at) FILTER (WHERE given_up_at IS NULL), (array_agg(last_failure ORDER BY created_at) "
+        "FILTER (WHERE last_failure IS NOT NULL))[1] FROM cm.outbox WHERE client_id = %s AND delivered_at IS NULL",
+        [writing.client_id],
+    )
+    return OutboxState(0, 0, None, None) if row is None else OutboxState(*row)
