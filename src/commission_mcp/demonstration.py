@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryFile
 from time import perf_counter
 from typing import Any
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from commission_mcp.app import login_limits, open_administration
 from commission_mcp.errors import PROBLEMS_META, Code
+from commission_mcp.hosts import Host, native_launch, started_entry
 from commission_mcp.settings import Settings
 from commission_mcp.storage import Client as TenantClient
 from commission_mcp.storage import add_client, find_client
@@ -208,17 +208,5 @@ def _farewell(settings: Settings, console: Console, elapsed_s: float, *, good: b
     console.print(
         f"Took {elapsed_s:.1f} s. For Claude Desktop, put this into claude_desktop_config.json and restart it:\n"
     )
-    console.print_json(json.dumps(host_entry(settings.data_directory)))
-
-
-def host_entry(data_directory: Path) -> dict[str, object]:
-    """The Claude Desktop configuration for this machine."""
-    return {
-        "mcpServers": {
-            "commission": {
-                "command": sys.executable,
-                "args": ["-m", "commission_mcp", "serve", "--data-directory", str(data_directory)],
-                "env": {"COMMISSION_CLIENT_ID": "client-abc"},
-            }
-        }
-    }
+    entry = started_entry(Host.CLAUDE_DESKTOP, native_launch(settings.data_directory, "client-abc"))
+    console.print_json(json.dumps(entry))

@@ -13,6 +13,7 @@ from commission_mcp.cli import (
     client,
     demo,
     doctor,
+    host_config,
     imports,
     model,
     outbox,
@@ -44,6 +45,7 @@ commands.command("query")(ask.query)
 commands.command("history")(ask.history)
 commands.command("calculate")(ask.calculate)
 commands.command("health")(ask.health)
+commands.command("host-config")(host_config.host_config)
 commands.command("check-sql")(check_sql.check_sql)
 commands.command("token")(token.token)
 commands.add_typer(audit.commands, name="audit")
