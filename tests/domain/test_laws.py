@@ -194,6 +194,23 @@ def test_a_refund_equals_a_world_without_the_sale(
     assert calculated(form(stated, [*sales, back])).total == world.total
 
 
+@given(refunded(), tables(), st.sampled_from(["Tiered", "Slab"]), st.integers(0, 5), amounts)
+@settings(deadline=None)
+def test_a_refund_equals_a_world_without_the_sale_where_losses_are_carried(
+    given_sales: tuple[list[dict[str, Any]], int], tiers: object, category: str, month: int, loss: Decimal
+) -> None:
+    """The windows that a re-run window carries into are calculated again with it."""
+    sales, index = given_sales
+    lost = {"sale_id": "loss", "amount": f"-{loss}", "date": f"2026-{month + 1:02d}-20"}
+    back = {"amount": f"-{sales[index]['amount']}", "date": "2026-08-01", "refund_of": sales[index]["sale_id"]}
+    stated = rule(category, tiers, negative_base="carry")
+    without = [sale for sale in sales if sale is not sales[index]]
+
+    world = calculated(form(stated, [*without, lost]))
+
+    assert calculated(form(stated, [*sales, lost, back])).total == world.total
+
+
 def test_a_negative_sale_on_its_own_date_is_another_thing() -> None:
     """Excluded: without `refund_of` a negative sale counts in its own period."""
     tiers = [{"from": 0, "to": 100, "commission": 5}, {"from": 100, "to": None, "commission": 10}]

@@ -11,7 +11,7 @@ from commission_mcp.tools.calculate_commission import calculate_commission
 if TYPE_CHECKING:
     from mcp.client import Client
 
-    from conftest import Connect, Installation
+    from conftest import Connect, Installation, Payroll
 
 pytestmark = [
     pytest.mark.anyio,
@@ -90,7 +90,7 @@ async def test_long_answers_are_cut_and_say_so(connect: Connect, postgres_18: In
 
 
 async def test_a_caller_without_a_role_is_refused(connect: Connect, postgres_18: Installation) -> None:
-    async with connect(postgres_18, roles="payee") as client:
+    async with connect(postgres_18, roles="auditor") as client:
         answer = await pay(client, plan={"rules": [{"commission": 5}]}, sales=[{"amount": 1}])
 
     assert answer["problems"][0]["code"] == "E_ROLE_REQUIRED"
@@ -100,22 +100,63 @@ async def test_a_json_float_is_read_by_its_shortest_text() -> None:
     assert exact_numbers({"a": [7.1, 0.1, 3, "2.50", None, True]}) == {"a": ["7.1", "0.1", 3, "2.50", None, True]}
 
 
-async def test_a_named_refund_under_carry_is_refused_rather_than_paid_wrong(
-    connect: Connect, postgres_18: Installation
-) -> None:
-    rule = {
-        "category_type": "Flat",
-        "value_type": "Percentage",
-        "base_value": "Gross Revenue",
-        "commission": "5",
-        "negative_base": "carry",
-    }
-    sales = [
-        {"sale_id": "s1", "amount": "100", "date": "2026-01-10", "payee": "p1"},
-        {"sale_id": "s2", "amount": "-100", "date": "2026-02-10", "payee": "p1", "refund_of": "s1"},
-    ]
-    plan = {"currency": "USD", "calculation_schedule": "Monthly", "rules": [rule]}
-    async with connect(postgres_18) as client:
-        result = await client.call_tool("calculate_commission", {"plan": plan, "sales": sales})
+async def fill(payroll: Payroll) -> None:
+    await payroll.plan([TIERED])
+    await payroll.plan([{"category_type": "Flat", "commission": 50}], version=2, status="submitted")
+    await payroll.sell("s1", "2026-07-03", "180000")
+    await payroll.sell("s2", "2026-07-04", "1000", "dan")
 
-    assert "E_REFUND" in str(result.meta)
+
+async def test_a_stored_version_pays_real_sales_and_given_ones(payroll: Payroll) -> None:
+    await fill(payroll)
+    async with payroll.caller(roles="analyst") as client:
+        real = await pay(client, plan={"plan_id": "plan-1", "version": 1}, period="2026-07")
+        newest = await pay(client, plan={"plan_id": "plan-1"}, period="2026-07", payee="dan")
+        given = await pay(
+            client, plan={"plan_id": "plan-1", "version": 1}, sales=[{"amount": 100, "date": "2026-07-01"}]
+        )
+        inline = await pay(client, plan={"rules": [TIERED]}, period="2026-07")
+
+    assert (real["total"], newest["total"], given["total"]) == ("11050.00", "500.00", "5.00")
+    assert inline["total"] == real["total"]
+
+
+async def test_a_payee_sees_himself_and_a_manager_the_team(payroll: Payroll) -> None:
+    await fill(payroll)
+    question = {"plan": {"plan_id": "plan-1", "version": 1}, "period": "2026-07"}
+    async with payroll.caller("ann", "payee") as client:
+        mine = await pay(client, **question)
+        others = await pay(client, **question, payee="dan")
+        draft = await pay(client, plan={"plan_id": "plan-1", "version": 2}, period="2026-07")
+        what_if = await pay(client, plan=question["plan"], sales=[{"amount": 100, "date": "2026-07-01"}])
+    async with payroll.caller("cat", "manager") as client:
+        team = await pay(client, **question)
+
+    assert "lines" in mine, str(mine)
+    assert {line["payee"] for line in mine["lines"]} == {"ann"}
+    assert all("dan" not in step for step in mine["steps"])
+    assert (mine["total"], team["total"], what_if["total"]) == ("11000.00", "11000.00", "5.00")
+    assert [found["problems"][0]["code"] for found in (others, draft)] == ["E_NOT_FOUND", "E_ROLE_REQUIRED"]
+
+
+async def test_what_does_not_go_together_is_refused(payroll: Payroll) -> None:
+    await fill(payroll)
+    plan = {"plan_id": "plan-1", "version": 1}
+    async with payroll.caller(roles="analyst") as client:
+        answers = [
+            await pay(client, plan=plan),
+            await pay(client, plan=plan, sales=[], period="2026-07"),
+            await pay(client, plan=plan, period="2026-07", context={"quota": 1}),
+            await pay(client, plan={**plan, "rules": []}, period="2026-07"),
+            await pay(client, plan={"plan_id": 7}, period="2026-07"),
+            await pay(client, plan={"plan_id": "plan-7"}, period="2026-07"),
+        ]
+
+    assert [found["problems"][0]["code"] for found in answers] == [
+        "E_FIELD_MISSING",
+        "E_FIELD_FORBIDDEN",
+        "E_FIELD_FORBIDDEN",
+        "E_FIELD_FORBIDDEN",
+        "E_FIELD_TYPE",
+        "E_NOT_FOUND",
+    ]

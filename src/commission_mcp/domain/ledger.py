@@ -130,9 +130,27 @@ class RuleLedger:
                 postings.setdefault(period, set()).add(key)
         lines: list[Line] = []
         for period in sorted(postings):
-            states = [self._state(key, period) for key in sorted(postings[period])]
-            lines += self._book(period, [state for state in states if state is not None])
+            follow = self._carried_into(postings[period], period) if self._carries else frozenset[Key]()
+            states = [self._state(key, period) for key in sorted(postings[period] | follow)]
+            known = [state for state in states if state is not None]
+            lines += self._book(period, [state for state in known if state.key not in follow or self._moved(state)])
         return lines
+
+    def _carried_into(self, keys: Iterable[Key], period: Period) -> frozenset[Key]:
+        """The later windows that carry on what these leave: they are calculated again with them."""
+        first: dict[str, Period] = {}
+        for payee, window in keys:
+            first[payee] = min(window, first.get(payee, window))
+        return frozenset(
+            (payee, window)
+            for (payee, window), cell in self._cells.items()
+            if payee in first and window > first[payee] and any(claim.period <= period for claim in cell.claims)
+        )
+
+    def _moved(self, state: _State) -> bool:
+        """Whether a cell earns something else than what was booked for it."""
+        cell = self._cells[state.key]
+        return _sums(state) != (cell.entries, cell.once, cell.limited)
 
     def idle(self, payee: str, period: Period) -> list[Line]:
         """The lines of a payee without a sale: a stated attainment or a guarantee can pay all the same."""

@@ -11,7 +11,7 @@ from commission_mcp.domain.matching import NOT_IN_FORCE, Choice, Portfolio
 from commission_mcp.domain.outcome import Outcome, Unmatched
 from commission_mcp.domain.periods import Period, Schedule, months_around, period_of
 from commission_mcp.domain.plan import Plan
-from commission_mcp.domain.rules import Accumulation
+from commission_mcp.domain.rules import Accumulation, NegativeBase
 from commission_mcp.domain.sales import Sale, Situation
 from commission_mcp.errors import Code, Problem
 
@@ -249,6 +249,7 @@ def windows_around(plan: Plan, period: Period) -> Period:
         months = {Accumulation.QUARTER: 3, Accumulation.YEAR: 12}.get(rule.accumulation)
         if months is not None:
             spans.append(months_around(period.start, months))
-        if rule.accumulation is Accumulation.PLAN and plan.valid_from is not None:
+        carries = rule.negative_base is NegativeBase.CARRY  # from any window before
+        if (carries or rule.accumulation is Accumulation.PLAN) and plan.valid_from is not None:
             spans.append(Period(plan.valid_from, plan.valid_to or period.end))
     return Period(min(span.start for span in spans), max(span.end for span in spans))

@@ -19,10 +19,7 @@ from commission_mcp.domain.ledger import period_text
 from commission_mcp.domain.money import plain, settle
 from commission_mcp.domain.outcome import Line, Outcome, Statement
 from commission_mcp.domain.parsing import parse_form
-from commission_mcp.domain.parsing.form import Inputs
 from commission_mcp.domain.periods import Period
-from commission_mcp.domain.rules import NegativeBase, Rule
-from commission_mcp.domain.sales import Sale
 from commission_mcp.domain.settlement import settle_period
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.runs import RunInputs, StoredPlan, find_period, load_inputs
@@ -39,8 +36,7 @@ ANNOTATIONS = ToolAnnotations(
     open_world_hint=False,
 )
 
-# Who calculates with plans of their own making.
-_GIVEN = (Role.ANALYST, Role.PLAN_AUTHOR, Role.FINANCE, Role.MANAGER, Role.ADMIN)
+_SEES_ALL = SEE_ALL | {Role.PLAN_AUTHOR, Role.APPROVER}
 _SALES_MAX = 10_000
 _SHOWN_MAX = 100  # lines, steps, ... of an answer, unless more are asked for
 _TEXT_LINES_MAX = 25  # of each kind in the text block
@@ -106,7 +102,7 @@ async def calculate_commission(
     database = await app.database()
     if sales is not None and "plan_id" not in plan:
         admission = await database.admit(caller)
-        admission.caller.require(*_GIVEN)
+        admission.caller.require(*_SEES_ALL, Role.MANAGER, Role.PAYEE)
         form = {"plan": question.plan, "sales": question.sales, "context": question.context}
         outcome, warnings = await anyio.to_thread.run_sync(_calculate, form)
     else:
@@ -139,7 +135,7 @@ class _Known:
         if self.inputs is None:
             parsed = parse_form(self.form)
             parsed = replace(parsed, plan=replace(self.stored.plan, name=parsed.plan.name))
-            return only_for(_paid(parsed), self.shown), parsed.warnings
+            return only_for(calculate(parsed.plan, parsed.sales, parsed.situation), self.shown), parsed.warnings
         inputs = self.inputs
         settlement = settle_period(inputs.plans, inputs.sales, inputs.period.span, inputs.withheld)
         return only_for(single_outcome(settlement, self.stored), self.shown), ()
@@ -181,14 +177,14 @@ class _Question:
         """Read what the answer needs, and what the caller may see of it."""
         if self.period is None:
             today = date.fromisoformat(reading.admission.today)
-            visible = await visible_payees(reading, Period(today, today), SEE_ALL | set(_GIVEN))
+            visible = await visible_payees(reading, Period(today, today), _SEES_ALL)
             stored = await self._stored(reading, visible)
             mine = next(iter(visible)) if visible is not None and len(visible) == 1 else None
             context = {"payee": mine, **cast("dict[str, object]", self.context)} if mine else self.context
             form = {"plan": await definition(reading, stored), "sales": self.sales, "context": context}
             return _Known(stored, form, None, chosen(visible, self.payee))
         period = await find_period(reading, self.period)
-        visible = await visible_payees(reading, period.span, SEE_ALL | {Role.PLAN_AUTHOR, Role.APPROVER})
+        visible = await visible_payees(reading, period.span, _SEES_ALL)
         stored = await self._stored(reading, visible)
         shown = chosen(visible, self.payee)
         return _Known(stored, None, await load_inputs(reading, period, payees=shown, versions=[stored]), shown)
@@ -215,26 +211,7 @@ def _context(context: Mapping[str, Any] | None, payee: str | None) -> object:
 
 def _calculate(form: object) -> tuple[Outcome, tuple[Problem, ...]]:
     inputs = parse_form(form)
-    return _paid(inputs), inputs.warnings
-
-
-def _paid(inputs: Inputs) -> Outcome:
-    _refuse_carried_refunds(inputs.plan.rules, inputs.sales)
-    return calculate(inputs.plan, inputs.sales, inputs.situation)
-
-
-def _refuse_carried_refunds(rules: Sequence[Rule], sales: Sequence[Sale]) -> None:
-    """Refuse what the engine cannot pay right yet: it does not re-run the windows that an earlier one carried into."""
-    carries = any(rule.negative_base is NegativeBase.CARRY for rule in rules)
-    if carries and any(sale.refund_of is not None for sale in sales):
-        raise Refused(
-            Problem(
-                Code.REFUND,
-                "A refund of a named sale cannot be calculated together with `negative_base` `carry` yet.",
-                "Use `first_band` or `zero`, or give the refund as a negative sale of its own period.",
-                "sales",
-            )
-        )
+    return calculate(inputs.plan, inputs.sales, inputs.situation), inputs.warnings
 
 
 def _result(outcome: Outcome, warnings: Sequence[Problem], max_items: int) -> CalculationResult:

@@ -82,7 +82,11 @@ async def load_inputs(
     reader = SalesReader(writing, span.end)
     shared = any(rule.pool for stored in live for rule in stored.plan.rules) or any(s.plan.overrides for s in live)
     await reader.read(Period(together.start, span.end), None if shared else payees)
-    late = await late_refunds(writing, span, together.start)
+    late = [
+        found
+        for found in await late_refunds(writing, span, together.start)
+        if shared or payees is None or found[0] in payees
+    ]
     if late:
         live, together = await _take_late(writing, reader, late, (live, together), fixed=versions is not None)
     await reader.read_refunds()
