@@ -32,12 +32,12 @@ async def test_an_indexing_reads_everything_and_says_what_became_of_it(
 ) -> None:
     heard: list[tuple[float, float | None, str | None]] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        heard.append((done, total, message))
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total, message))
 
     async with connect(postgres_18, **documents) as client:
         arguments = {"action": "start", "wait_s": 20}
-        result = await client.call_tool("index_documents", arguments, progress_callback=progress)
+        result = await client.call_tool("index_documents", arguments, progress_callback=told)
         failures = await call(client, "failures")
 
     answer: dict[str, Any] = result.structured_content or {}

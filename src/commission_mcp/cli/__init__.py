@@ -22,6 +22,7 @@ from commission_mcp.cli import (
     token,
     user,
 )
+from commission_mcp.cli.index import index
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
 
@@ -41,6 +42,7 @@ commands.command("doctor")(doctor.doctor)
 commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("run")(run_period)
+commands.command("index")(index)
 commands.command("query")(ask.query)
 commands.command("history")(ask.history)
 commands.command("calculate")(ask.calculate)

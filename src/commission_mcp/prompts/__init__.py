@@ -6,10 +6,10 @@ from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 
-from commission_mcp.prompts import continue_conversation
+from commission_mcp.prompts import ask_documents, continue_conversation
 
 
 def add_prompts(server: MCPServer[Any]) -> None:
     """Register every prompt."""
-    for prompt in (continue_conversation,):
+    for prompt in (ask_documents, continue_conversation):
         prompt.add_to(server)
