@@ -6,8 +6,9 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -253,3 +254,31 @@ def test_importing_the_client_loads_neither_the_protocol_nor_the_server() -> Non
     assert {name for name in loaded if name.startswith("commission_mcp.") and ".client" not in name} == {
         "commission_mcp.errors"
     }
+
+
+async def test_documents_are_added_found_listed_and_read(postgres_18: Installation, tmp_path: Path) -> None:
+    folders = {"documents_directory": tmp_path / "documents", "client_documents_directory": tmp_path / "own"}
+    server = build_server(postgres_18.settings("client-a", roles="analyst,admin", **folders))
+    text = b"# Accelerators\n\nAbove quota the rate for the EMEA region rises to nine percent."
+    async with AsyncCommissionClient(server=server, environment={}) as client:
+        added = await client.index_documents("add", name="rates/emea.md", content=text, wait_s=20)
+        found = await client.rag_search("What is the rate above quota?")
+        document = await client.read_document(found.passages[0].uri)
+        listed = await client.documents()
+        read = await client.read(listed[0].uri)
+
+    assert "rates/emea.md" in added.message
+    assert found.sources == ("client-a/rates/emea.md",)
+    assert "nine percent" in document.text
+    assert "nine percent" in read
+    assert not document.truncated
+
+
+async def test_the_trail_shows_what_was_called(postgres_18: Installation) -> None:
+    server = build_server(postgres_18.settings("client-a", roles="analyst,auditor"))
+    async with AsyncCommissionClient(server=server, environment={}) as client:
+        await client.query("SELECT 1")
+        trail = await client.audit_log(object="query", since=datetime(2020, 1, 1, tzinfo=UTC), limit=5)
+
+    assert 0 < len(trail) <= 5
+    assert "at" in trail.names

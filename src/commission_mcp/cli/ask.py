@@ -10,13 +10,13 @@ import typer
 
 from commission_mcp.cli.options import DataDirectory, EnvFile
 from commission_mcp.cli.output import AsCsv, AsJson, Form, form, print_json, print_rows, printable
-from commission_mcp.cli.reaching import ClientId, TokenFile, Url, asking
+from commission_mcp.cli.reaching import NOT_FOUND, ClientId, TokenFile, Url, asking
 from commission_mcp.errors import Code, Problem, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from commission_mcp.client import ChatHistory, Rows
+    from commission_mcp.client import ChatHistory, Rows, SearchResult
 
 _ROWS = 1_000
 _PAGE_ROWS_MAX = 10_000
@@ -79,6 +79,40 @@ def history(
         _print_conversation(read)
     if read.next_cursor is not None:
         typer.echo("There is more: raise --limit.", err=True)
+
+
+def search(
+    question: Annotated[str, typer.Argument(help="What to look for, in its own words.")],
+    limit: Annotated[int, typer.Option("--limit", help="Passages.", min=1, max=20)] = 5,
+    documents: Annotated[
+        list[str] | None,
+        typer.Option("--document", help="Only this: a name or pattern; repeatable.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    client_id: ClientId = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    data_directory: DataDirectory = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Find passages in the client's documents and the shared ones. Exit code 4 when there are none."""
+    from dataclasses import asdict
+
+    from commission_mcp.client import Rows
+
+    wanted = form(as_json=as_json, as_csv=as_csv)
+    with asking(url, token_file, client_id, data_directory, env_file) as client:
+        found = client.rag_search(question, limit=limit, documents=documents)
+    if wanted is Form.TABLE:
+        _print_passages(found)
+    else:
+        types = {"document": "text", "location": "text", "score": "float8", "text": "text", "uri": "text"}
+        print_rows([Rows.of_records(types, [asdict(passage) for passage in found.passages])], wanted)
+    for note in found.notes:
+        typer.echo(note, err=True)
+    if not found.passages:
+        raise typer.Exit(NOT_FOUND)
 
 
 def calculate(
@@ -194,6 +228,17 @@ def _print_conversation(read: ChatHistory) -> None:
         console.print(Text(printable(message.content)))
         if message.sources:
             console.print(Text(printable(f"sources: {', '.join(message.sources)}"), style="dim"))
+
+
+def _print_passages(found: SearchResult) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for passage in found.passages:
+        console.print(Text(printable(f"{passage.document}, {passage.location}"), style="bold"))
+        console.print(Text(printable(passage.text)))
+        console.print()
 
 
 def _inputs(plan: Path, sales: Path | None) -> dict[str, Any]:

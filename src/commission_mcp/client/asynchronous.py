@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
@@ -16,12 +18,16 @@ from commission_mcp.client.results import (
     Answer,
     Calculation,
     ChatHistory,
+    CommissionRun,
     Decision,
     Document,
+    DocumentIndex,
+    DocumentText,
     Health,
     PlanDraft,
     PromptMessage,
     Schema,
+    SearchResult,
 )
 from commission_mcp.client.rows import Rows
 from commission_mcp.client.settings import Token, find_settings
@@ -38,7 +44,7 @@ T = TypeVar("T")
 Progress: TypeAlias = Callable[[float, float | None, str | None], object]
 """Is told how far a long call is: what is done, of how much (if known), and a word about it."""
 
-READS = frozenset({"query", "schema", "calculate_commission", "health"})
+READS = frozenset({"query", "schema", "calculate_commission", "health", "rag_search", "read_document", "audit_log"})
 """Tools that change nothing: what may be sent again when an answer was lost."""
 _READING_ACTIONS = frozenset({("chat_history", "read"), ("chat_history", "sessions")})
 
@@ -355,6 +361,118 @@ class AsyncCommissionClient:
             plan_id=plan_id, version=version, decision=decision, sha256=sha256, step=step, comment=comment
         )
         return Decision.of(await self.execute_tool("decide_plan", arguments))
+
+    async def run_commissions(
+        self, period: str, *, adjust: bool = False, max_items: int = 10_000, on_progress: Progress | None = None
+    ) -> CommissionRun:
+        """Calculate what a period pays over all plans in force, and store it; waits until the run has ended.
+
+        Args:
+            period: Such as 2026-07 or 2026-Q3.
+            adjust: Of a paid period: post the difference to what was posted.
+            max_items: Entries of each list at most.
+            on_progress: Is told how far it is.
+        """
+        arguments = {"period": period, "adjust": adjust, "max_items": max_items}
+        while True:
+            run = CommissionRun.of(await self.execute_tool("run_commissions", arguments, on_progress=on_progress))
+            if run.outcome != "running":
+                return run
+
+    async def rag_search(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        documents: Sequence[str] | None = None,
+        file_types: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> SearchResult:
+        """Find passages in documents that answer a question.
+
+        Args:
+            query: The question, in its own words.
+            limit: Passages at most, up to 20.
+            documents: Only these: names, sources, patterns such as `rates/*`.
+            file_types: Only these, such as pdf.
+            tags: Only documents with all of these tags.
+        """
+        optional = _given(documents=documents, file_types=file_types, tags=tags)
+        return SearchResult.of(await self.execute_tool("rag_search", {"query": query, "limit": limit, **optional}))
+
+    async def read_document(
+        self,
+        document: str,
+        *,
+        pages: str | None = None,
+        section: str | None = None,
+        max_chars: int = 200_000,
+        cursor: str | None = None,
+    ) -> DocumentText:
+        """The text of a document, or of some of its pages or a section.
+
+        Args:
+            document: A `uri` or source of `rag_search`, or a file's name.
+            pages: Such as 3 or 2-5.
+            section: A heading, or a sheet of a workbook.
+            max_chars: Characters at most.
+            cursor: `next_cursor` of the answer before.
+        """
+        optional = _given(pages=pages, section=section, cursor=cursor)
+        arguments = {"document": document, "max_chars": max_chars, **optional}
+        return DocumentText.of(await self.execute_tool("read_document", arguments))
+
+    async def index_documents(
+        self,
+        action: Literal["status", "failures", "start", "add", "remove"] = "status",
+        *,
+        name: str | None = None,
+        content: bytes | None = None,
+        wait_s: int = 10,
+        offset: int = 0,
+        on_progress: Progress | None = None,
+    ) -> DocumentIndex:
+        """Keep the documents that are searched: list, index, add or remove them.
+
+        Args:
+            action: What to do.
+            name: The file's path, such as `rates/emea.xlsx`, for add and remove.
+            content: The file, for add.
+            wait_s: Seconds to wait for an indexing to end, up to 20.
+            offset: Rows to skip.
+            on_progress: Is told how far it is.
+        """
+        encoded = None if content is None else b64encode(content).decode()
+        optional = _given(name=name, content_base64=encoded)
+        arguments = {"action": action, "wait_s": wait_s, "offset": offset, **optional}
+        return DocumentIndex.of(await self.execute_tool("index_documents", arguments, on_progress=on_progress))
+
+    async def audit_log(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        subject: str | None = None,
+        object: str | None = None,  # noqa: A002 - the trail's own word
+        outcome: str | None = None,
+        limit: int = 500,
+        cursor: str | None = None,
+    ) -> Rows:
+        """Who called what, when, and how it ended, the newest first; for auditors.
+
+        Args:
+            since: From this time on.
+            until: Before this time.
+            subject: Of this user.
+            object: A tool, prompt or URI.
+            outcome: ok, refused, cancelled, crash, or a code.
+            limit: Entries at most, up to 500.
+            cursor: `next_cursor` of the answer before.
+        """
+        optional = _given(
+            since=since, until=until, subject=subject, object=object, outcome=outcome, limit=limit, cursor=cursor
+        )
+        return Rows.of(await self.execute_tool("audit_log", optional))
 
     # --- resources and prompts ---
 

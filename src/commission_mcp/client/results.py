@@ -330,6 +330,167 @@ class Health:
         return cls(answer["mcp_server_status"], degraded, answer["versions"], dict(answer))
 
 
+_TOTAL = {"currency": "text", "payees": "int4", "earned": "numeric", "to_pay": "numeric", "carried": "numeric"}
+_PAYOUT = {
+    "payee": "text",
+    "currency": "text",
+    "earned": "numeric",
+    "before": "numeric",
+    "amount": "numeric",
+    "carried": "numeric",
+}
+_DELTA = {
+    "payee": "text",
+    "plan": "text",
+    "currency": "text",
+    "posted": "numeric",
+    "now": "numeric",
+    "amount": "numeric",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionRun:
+    """What became of a run over a period.
+
+    Attributes:
+        outcome: `calculated`, `unchanged` (the same inputs were calculated before) or `adjusted`.
+        period: The period.
+        run_id: The run that counts now.
+        complete: False when something could not be calculated, see `problems`.
+        totals: For each currency, what was earned, is to be paid and is carried.
+        payouts: For each payee.
+        deltas: Of an adjusted period: what was posted, what it is now, and the difference.
+        problems: What is wrong or remarkable.
+        facts: Everything that was said, by name.
+    """
+
+    outcome: str
+    period: str
+    run_id: str | None
+    complete: bool | None
+    totals: Rows
+    payouts: Rows
+    deltas: Rows
+    problems: tuple[Problem, ...]
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> CommissionRun:
+        """The answer of `run_commissions`."""
+        return cls(
+            outcome=answer["outcome"],
+            period=answer["period"],
+            run_id=answer["run_id"],
+            complete=answer["complete"],
+            totals=Rows.of_records(_TOTAL, answer["totals"]),
+            payouts=Rows.of_records(_PAYOUT, answer["payouts"]),
+            deltas=Rows.of_records(_DELTA, answer["deltas"]),
+            problems=problems_of(answer["problems"]),
+            facts=dict(answer),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage of a document; cite `document` and `location`."""
+
+    uri: str
+    document: str
+    location: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Passages, best first.
+
+    Attributes:
+        passages: What was found.
+        sources: The documents of the passages, each once.
+        mode: `hybrid` (by words and meaning) or `lexical` (by words only; `notes` say why).
+        notes: What is to be known.
+    """
+
+    passages: tuple[Passage, ...]
+    sources: tuple[str, ...]
+    mode: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> SearchResult:
+        """The answer of `rag_search`."""
+        passages = tuple(
+            Passage(each["uri"], each["document"], each["location"], each["text"], each["score"])
+            for each in answer["results"]
+        )
+        return cls(passages, tuple(answer["sources"]), answer["mode"], tuple(answer.get("notes", ())))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """The text of a document, or of a part of it; `next_cursor` leads to what follows."""
+
+    uri: str
+    document: str
+    title: str
+    media_type: str
+    pages: int
+    text: str
+    truncated: bool
+    next_cursor: str | None
+    sections: tuple[str, ...]
+    notes: tuple[str, ...]
+    masked: bool
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> DocumentText:
+        """The answer of `read_document`."""
+        return cls(
+            uri=answer["uri"],
+            document=answer["document"],
+            title=answer["title"],
+            media_type=answer["media_type"],
+            pages=answer["pages"],
+            text=answer["text"],
+            truncated=answer["truncated"],
+            next_cursor=answer["next_cursor"],
+            sections=tuple(answer["sections"]),
+            notes=tuple(answer["notes"]),
+            masked=answer["masked"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentIndex:
+    """The state of the indexes.
+
+    Attributes:
+        collections: The client's documents and the shared ones, with their last indexing.
+        rows: Documents, or files that could not be read, under the names in `columns`.
+        message: What was done.
+        next_offset: Where further rows begin.
+    """
+
+    collections: tuple[Mapping[str, Any], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    message: str
+    next_offset: int | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> DocumentIndex:
+        """The answer of `index_documents`."""
+        return cls(
+            tuple(answer["collections"]),
+            tuple(answer["columns"]),
+            tuple(tuple(row) for row in answer["rows"]),
+            answer["message"],
+            answer["next_offset"],
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document that may be read; pass `uri` to `read`."""
