@@ -75,6 +75,7 @@ question reasonable refer reference referencing rely relying respond response re
 stated taking account take use using utilising utilizing utilise utilize within
 """
 _INSTRUCTING = frozenset(_INSTRUCTING_WORDS.split())
+_ACRONYM = re.compile(r"(?<![^\W_])[A-Z]{3,5}(?![^\W_])")
 _SENTENCE = re.compile(r"(?<=[.?!:])\s+")
 
 
@@ -90,6 +91,7 @@ class Question:
         quarters: Quarters in it, 1 to 4.
         fiscal: Whether it speaks of a fiscal year as a whole.
         names: Its words and runs of up to five words, joined without spaces: ``bestbuy``.
+        acronyms: Its words of three to five capitals: ``jpm``.
     """
 
     text: str
@@ -99,6 +101,7 @@ class Question:
     quarters: tuple[int, ...]
     fiscal: bool
     names: frozenset[str]
+    acronyms: frozenset[str]
 
 
 def understand(question: str, lexicon: Lexicon, languages: Iterable[str] = ()) -> Question:
@@ -124,6 +127,7 @@ def understand(question: str, lexicon: Lexicon, languages: Iterable[str] = ()) -
         quarters=quarters,
         fiscal=fiscal and not quarters,
         names=joined_names(text),
+        acronyms=frozenset(map(fold, _ACRONYM.findall(text))),
     )
 
 

@@ -20,7 +20,7 @@ from commission_mcp.search.question import Question, understand
 from commission_mcp.search.routing import affinities
 from commission_mcp.search.words import words
 
-ROUTING_WEIGHT = 0.4
+ROUTING_WEIGHT = 0.6
 """What a document that answers to everything a question names is given on top of a passage's score of 0 to 1."""
 
 IMPLIED_WEIGHT = 0.5

@@ -32,6 +32,7 @@ _ALIAS_LENGTH_MIN = 2
 _SPLIT = re.compile(r"[\s_./\\()\[\]\-,;:]+")
 _NAME_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
 _NAME_QUARTER = re.compile(r"(?<![A-Za-z])(?:Q\s?([1-4])|([1-4])Q)(?!\d)", re.IGNORECASE)
+# The names of `Facts.category`, and kinds of reports within one of them.
 _KINDS = (
     ("annual", re.compile(r"\b10-?k\b|\b20-?f\b|\bannual report\b|\bgesch\u00e4ftsbericht\b", re.IGNORECASE)),
     ("quarterly", re.compile(r"\b10-?q\b|\bquarterly report\b|\binterim report\b", re.IGNORECASE)),
@@ -41,6 +42,10 @@ _KINDS = (
     ("rates", re.compile(r"\brates?\b|\brate (?:sheet|card|table)s?\b", re.IGNORECASE)),
     ("contract", re.compile(r"\bcontracts?\b|\bagreements?\b", re.IGNORECASE)),
     ("guidelines", re.compile(r"\bguidelines?\b|\bhandbook\b|\bguide\b", re.IGNORECASE)),
+    ("bonus", re.compile(r"\bbonus(?:es)?\b|\bspiff?s?\b", re.IGNORECASE)),
+    ("performance", re.compile(r"\bperformance\b|\bmetrics\b|\bkpis?\b|\bscorecards?\b", re.IGNORECASE)),
+    ("minutes", re.compile(r"\bminutes of\b|\bmeeting notes\b", re.IGNORECASE)),
+    ("invoice", re.compile(r"\binvoices?\b|\breceipts?\b", re.IGNORECASE)),
     ("plan", re.compile(r"\b(?:commission|compensation|incentive|sales) plans?\b", re.IGNORECASE)),
 )
 
@@ -93,7 +98,7 @@ def affinities(question: Question, routers: Sequence[Router]) -> list[Affinities
     size = sum(router.size for router in routers)
     found = [np.zeros(router.size, np.float32) for router in routers]
     total = 0.0
-    for key, asked in _asked(question).items():
+    for key, asked in (_asked(question) | _shortened(question, routers)).items():
         holding = sum(len(router.holders.get(key, ())) for router in routers)
         if holding in {0, size}:
             continue
@@ -117,6 +122,18 @@ def _asked(question: Question) -> dict[Key, float]:
     if question.quarters:
         asked.setdefault((KIND, "quarterly"), 1.0)
     return asked
+
+
+def _shortened(question: Question, routers: Sequence[Router]) -> dict[Key, float]:
+    """Companies that the question names by the first letters of their name: JPM, of JPMorgan."""
+    known = {key for router in routers for key in router.holders if key[0] == ORGANISATION} if question.acronyms else ()
+    return {
+        key: 1.0
+        for acronym in question.acronyms
+        if (ORGANISATION, acronym) not in known
+        for key in known
+        if key[1].startswith(acronym)
+    }
 
 
 def _kinds(text: str) -> list[str]:
