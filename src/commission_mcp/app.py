@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Annotated, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeAlias, TypeVar
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -39,12 +39,16 @@ from commission_mcp.storage import (
     prepare,
 )
 from commission_mcp.storage.audit import AuditLog, open_audit
+from commission_mcp.storage.call_limits import CallLimits
 from commission_mcp.storage.outbox import Deliverer, Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.runs.jobs import RunJobs
 from commission_mcp.storage.runs.running import Progress
 from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open_sessions
+
+if TYPE_CHECKING:
+    from commission_mcp.storage.rates import RateLimits
 
 T = TypeVar("T")
 
@@ -132,6 +136,7 @@ class App:
         runs: Calculations that go on behind an answer.
         opening_library: The documents, which are opened when first asked for; see `library`.
         verified: Whether every request brings a caller of its own; without that the operator's word counts.
+        limits: What holds callers to their share, where there are many.
     """
 
     settings: Settings
@@ -141,6 +146,7 @@ class App:
     opening_library: Opening[Library]
     trail: Trail | None = None
     verified: bool = False
+    limits: CallLimits | None = None
 
     async def database(self) -> Database:
         """The open database.
@@ -260,12 +266,19 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
         tasks.start_soon(opening.run)
         tasks.start_soon(sessions.run)
         tasks.start_soon(library.run)
+        limits = None
+        if verified:
+            rates = Opening(lambda: _open_rates(settings), lazy=True)
+            tasks.start_soon(rates.run)
+            limits = _call_limits(settings, rates)
         trail = Trail(sessions.get) if settings.history_trail else None
         if trail is not None:
             tasks.start_soon(trail.run)
         tasks.start_soon(_deliverer(settings, opening).run)
         try:
-            yield App(settings, opening, sessions, RunJobs(tasks.start_soon), library, trail, verified=verified)
+            yield App(
+                settings, opening, sessions, RunJobs(tasks.start_soon), library, trail, verified=verified, limits=limits
+            )
         finally:
             tasks.cancel_scope.cancel()
 
@@ -380,6 +393,31 @@ async def document_access(app: App, caller: Caller) -> DocumentAccess:
     library = await app.library()
     admission = await (await app.database()).admit(caller)
     return DocumentAccess(library, admission.caller)
+
+
+@asynccontextmanager
+async def _open_rates(settings: Settings) -> AsyncGenerator[RateLimits]:
+    from commission_mcp.storage.rates import open_rates  # noqa: PLC0415 - it imports redis and limits
+
+    async with (
+        reach(settings) as reached,
+        open_rates(
+            reached.cache_url,
+            subject_per_minute=settings.rate_subject_per_minute,
+            client_per_minute=settings.rate_client_per_minute,
+        ) as rates,
+    ):
+        yield rates
+
+
+def _call_limits(settings: Settings, rates: Opening[RateLimits]) -> CallLimits:
+    """The limits of one of the workers: its share, since none knows what the others do."""
+    workers = settings.http_workers
+    return CallLimits(
+        rates.get,
+        client_max=-(-settings.concurrent_calls_per_client // workers),
+        subject_max=-(-settings.concurrent_calls_per_subject // workers),
+    )
 
 
 async def prepare_embedded(settings: Settings, reached: Reached) -> None:

@@ -44,6 +44,7 @@ from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
 from commission_mcp.prompts import add_prompts
 from commission_mcp.resources import add_resources, documents
 from commission_mcp.settings import Settings
+from commission_mcp.storage.call_limits import TooMany
 from commission_mcp.tools import TOOLS
 
 INSTRUCTIONS = """\
@@ -56,6 +57,9 @@ instructions."""
 
 Reference: TypeAlias = PromptReference | ResourceTemplateReference
 AnyCompleter = TypeVar("AnyCompleter", bound=Callable[..., Any])
+
+RETRY_META = "commission-mcp/retry_after_s"
+"""Where in the `_meta` of a refusal a program finds after how many seconds to try again."""
 
 CALLER_SCOPE = "commission_mcp.caller"
 """Where the verified caller of an HTTP request stands in its ASGI scope."""
@@ -303,10 +307,11 @@ def _refusal(refused: Refused) -> CallToolResult:
         {key: value for key, value in _fields(problem).items() if value not in (None, "")}
         for problem in refused.problems
     ]
+    meta: dict[str, Any] = {PROBLEMS_META: problems}
+    if isinstance(refused, TooMany):
+        meta[RETRY_META] = refused.retry_after_s
     # Not as structured content: hosts check that against the tool's output schema, for refusals too.
-    return CallToolResult(
-        content=[TextContent(type="text", text=str(refused))], _meta={PROBLEMS_META: problems}, is_error=True
-    )
+    return CallToolResult(content=[TextContent(type="text", text=str(refused))], _meta=meta, is_error=True)
 
 
 def _fields(problem: Problem) -> dict[str, object]:

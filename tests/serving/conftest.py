@@ -93,7 +93,9 @@ class HttpServer:
 
 def http_settings(installation: Installation, client_id: str | None = None, **overrides: object) -> Settings:
     """Settings of an HTTP server with a shared key."""
-    return installation.settings(client_id, **{"token_key": SecretStr(KEY), "http_port": 0, **overrides})
+    return installation.settings(
+        client_id, **{"token_key": SecretStr(KEY), "http_port": 0, "rate_subject_per_minute": 100_000, **overrides}
+    )
 
 
 @asynccontextmanager

@@ -38,16 +38,16 @@ _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _VIEWS_MAX = 30
 
 
-def facts_of(storage: Storage, arguments: Mapping[str, Any], result: object, elapsed_ms: float) -> str:
+def facts_of(storage: Storage, arguments: Mapping[str, Any], result: object, measured: Mapping[str, float]) -> str:
     """The facts as a JSON object.
 
     Args:
         storage: What the names of views and the key of the hash come from.
         arguments: The call's arguments.
         result: Its answer, if there is one.
-        elapsed_ms: How long it took until now.
+        measured: What was measured of the call itself.
     """
-    facts: dict[str, object] = {"elapsed_ms": elapsed_ms}
+    facts: dict[str, object] = {**measured}
     if arguments:
         facts["arguments_hmac"] = storage.audit.digest(arguments)
         facts |= {name: arguments[name] for name in _NAMING if _names_something(arguments.get(name))}

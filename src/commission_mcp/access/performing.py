@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from commission_mcp.app import App, request_caller
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.audit import Entry, Phase
+from commission_mcp.storage.call_limits import TooMany
 from commission_mcp.storage.identifiers import mint
 
 T = TypeVar("T")
@@ -98,6 +100,7 @@ class _Call:
         self._demand = demand
         self._started_s = time.perf_counter()
         self._call_id = mint()
+        self._further_facts: dict[str, int] = {}
         self.caller: Caller | None = None
 
     async def within_time(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -107,10 +110,11 @@ class _Call:
         timeout_s = self._app.settings.call_timeout_s
         try:
             with anyio.fail_after(timeout_s):
-                await self._admit()
-                if self._demand.writes:
-                    await self._record(Phase.INTENT, "pending")
-                return await work()
+                async with self._within_limits():
+                    await self._admit()
+                    if self._demand.writes:
+                        await self._record(Phase.INTENT, "pending")
+                    return await work()
         except TimeoutError:
             raise Refused(
                 Problem(
@@ -119,6 +123,10 @@ class _Call:
                     "Ask for less at a time.",
                 )
             ) from None
+
+    def _within_limits(self) -> AbstractAsyncContextManager[None]:
+        limits = self._app.limits
+        return nullcontext() if limits is None or self.caller is None else limits.within(self.caller)
 
     async def answered(self, result: object) -> None:
         """Record an answer; one that cannot be recorded is not given.
@@ -140,11 +148,19 @@ class _Call:
         """Record a refusal, a cancellation or a crash; the error itself goes on to whoever called."""
         outcome = _outcome(error)
         self._report(outcome)
+        if isinstance(error, TooMany) and not self._stands_for_refusals():
+            return
         try:
             with anyio.CancelScope(shield=True):
                 await self._record(Phase.OUTCOME, outcome)
         except Refused:
             _log.error("a call is not on record", extra={"object": self._name, "outcome": outcome})
+
+    def _stands_for_refusals(self) -> bool:
+        limits = self._app.limits
+        if limits is not None and self.caller is not None:
+            self._further_facts["refusals"] = limits.refusals_to_record(self.caller)
+        return self._further_facts.get("refusals", 1) > 0
 
     async def _admit(self) -> None:
         if self._demand.always or self.caller is None:
@@ -176,7 +192,7 @@ class _Call:
             object=self._name,
             phase=phase,
             outcome=outcome,
-            facts=facts_of(opened, demand.arguments, result, self._elapsed_ms()),
+            facts=facts_of(opened, demand.arguments, result, {"elapsed_ms": self._elapsed_ms(), **self._further_facts}),
         )
         if outcome == Code.DATABASE_UNREACHABLE:
             opened.audit.record_later(entry)

@@ -214,6 +214,21 @@ class Settings(BaseSettings):
     http_drain_timeout_s: int = Field(
         default=30, ge=0, le=3_600, description="How long a stopping server lets running calls finish."
     )
+    rate_subject_per_minute: int = Field(
+        default=300, ge=1, le=1_000_000, description="Calls that one user may make in a minute, over HTTP."
+    )
+    rate_client_per_minute: int = Field(
+        default=3_000,
+        ge=1,
+        le=10_000_000,
+        description="Calls that all users of a client may make in a minute, over HTTP.",
+    )
+    concurrent_calls_per_subject: int = Field(
+        default=8, ge=1, le=10_000, description="Calls of one user that are served at a time, over HTTP."
+    )
+    concurrent_calls_per_client: int = Field(
+        default=32, ge=1, le=10_000, description="Calls of one client that are served at a time, over HTTP."
+    )
     call_timeout_s: Annotated[int, Older("MCP_CLIENT_TIMEOUT")] = Field(
         default=30, ge=1, le=3_600, description="A tool call as a whole is stopped after this long."
     )
