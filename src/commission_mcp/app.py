@@ -13,9 +13,9 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Resolve
 
 from commission_mcp.documents.limits import ReadingLimits
-from commission_mcp.documents.masking import mask
 from commission_mcp.documents.reading import open_reader
 from commission_mcp.domain.caller import Caller
+from commission_mcp.domain.masking import mask
 from commission_mcp.embedded import open_servers
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.access import DocumentAccess

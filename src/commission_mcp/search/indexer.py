@@ -20,7 +20,6 @@ import numpy as np
 from anyio import to_thread
 
 from commission_mcp.documents.chunking import block_offsets, chunks, full_text
-from commission_mcp.documents.masking import VERSION as MASKING_VERSION
 from commission_mcp.documents.model import Chunk, Document
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.corpus import text_to_embed
@@ -30,7 +29,7 @@ from commission_mcp.search.folder import Folder, FoundFile, NotADocument
 from commission_mcp.search.store import Known, Store, Writer
 
 CUTTING_VERSION = 1
-"""Raised whenever chunking, or what is embedded of a chunk, changes: documents are then read anew."""
+"""Raised whenever chunking, masking, or what is embedded of a chunk changes: documents are then read anew."""
 
 _RACY_S = 2.0
 _COMMIT_DOCUMENTS, _COMMIT_S = 64, 1.0
@@ -107,7 +106,7 @@ class Cutting:
     chunk_overlap: int
     file_bytes_max: int
     mask: Callable[[str], str]
-    version: str = f"cutting {CUTTING_VERSION}, masking {MASKING_VERSION}"
+    version: str = f"cutting {CUTTING_VERSION}"
     racy_s: float = _RACY_S
 
     def reading(self, signature: str) -> str:
