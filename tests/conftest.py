@@ -22,6 +22,7 @@ from mcp.client import Client as McpClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from commission_mcp.domain.caller import Role
 from commission_mcp.embedded import open_servers
 from commission_mcp.embedded.binaries import valkey_server
 from commission_mcp.search.embedders import open_embedder
@@ -30,14 +31,18 @@ from commission_mcp.search.model import fetch_model
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.storage import (
+    LOCAL_ISSUER,
     Address,
     Client,
     Credentials,
     LoginLimits,
     add_client,
     administration,
+    find_client,
+    operations,
     prepare,
 )
+from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
 
 DEBIAN_POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEST_SECRET = "a secret of the test installation, 32 characters or more"  # noqa: S105 - guards test data only
@@ -449,3 +454,46 @@ DOCUMENTS = {
     "client-specific/client-b/secret-b.md": "# Beta\n\nThe Q4 performance bonus of Beta is 50 %, says x@b.example.\n",
     "client-specific/client-b/broken-b.pdf": "This is no PDF either.",
 }
+
+
+DEMO_PEOPLE = ("author", "second-author", "analyst", "approver", "finance", "compliance", "everyone")
+
+
+Demo: TypeAlias = Callable[..., AbstractAsyncContextManager[McpClient]]
+
+
+@pytest.fixture(scope="session")
+async def demo_client(postgres_18: Installation) -> str:
+    """`client-abc` with the demo's rows and local users, each of whom may be given any role by the settings."""
+    known = DEMO_CLIENTS[0]
+    client = Client(
+        known.client_id, known.name, region=known.region, time_zone=known.time_zone, tier=known.tier,
+        compliance_level=known.compliance_level,
+    )  # fmt: skip
+    async with administration(postgres_18.address) as connection:
+        if await find_client(connection, known.client_id) is None:
+            await add_client(connection, client, postgres_18.credentials, LoginLimits())
+    async with operations(postgres_18.address) as connection:
+        await load_demo_rows(connection, known)
+        for name in DEMO_PEOPLE:
+            await connection.execute(
+                "INSERT INTO cm.app_user (client_id, user_id, issuer, subject, roles) VALUES (%s, %s, %s, %s, %s) "
+                "ON CONFLICT DO NOTHING",
+                [known.client_id, f"local-{name}", LOCAL_ISSUER, name, [str(role) for role in Role]],
+            )
+        await connection.execute(
+            "UPDATE cm.client_profile SET compliance_level = 'enterprise' WHERE client_id = %s", [known.client_id]
+        )
+    return known.client_id
+
+
+@pytest.fixture(scope="session")
+def demo(connect: Connect, postgres_18: Installation, demo_client: str) -> Demo:
+    """Opens a connection as one of the demo's people."""
+
+    @asynccontextmanager
+    async def open_as(subject: str, **settings: object) -> AsyncGenerator[McpClient]:
+        async with connect(postgres_18, demo_client, subject=subject, **settings) as client:
+            yield client
+
+    return open_as

@@ -21,12 +21,9 @@ async def read(client: Client, uri: str) -> str:
 
 async def test_the_views_are_listed_and_each_can_be_read(connect: Connect, postgres_18: Installation) -> None:
     async with connect(postgres_18) as client:
-        assert [str(resource.uri) for resource in (await client.list_resources()).resources] == ["schema://tables"]
+        assert "schema://tables" in [str(resource.uri) for resource in (await client.list_resources()).resources]
         templates = (await client.list_resource_templates()).resource_templates
-        assert [template.uri_template for template in templates] == [
-            "schema://tables/{table}",
-            "session://{session_id}",
-        ]
+        assert "schema://tables/{table}" in [template.uri_template for template in templates]
         names = [line.split(":")[0] for line in (await read(client, "schema://tables")).splitlines()]
         assert "sales" in names
         for name in names:

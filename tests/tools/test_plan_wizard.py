@@ -11,12 +11,7 @@ from mcp.client import Client
 from commission_mcp.storage import operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
-
-    from conftest import Connect, Installation
-
-    Demo = Callable[..., AbstractAsyncContextManager[Client]]
+    from conftest import Connect, Demo, Installation
 
 pytestmark = pytest.mark.anyio
 

@@ -54,7 +54,15 @@ RESOURCE_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
 """The same for resources, by the scheme of their URIs, and for completing what their URIs hold."""
 
 PROMPT_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
-    {"continue_conversation": EVERYONE, "ask_documents": EVERYONE}
+    {
+        "continue_conversation": EVERYONE,
+        "ask_documents": EVERYONE,
+        "create_plan": frozenset({Role.PLAN_AUTHOR}),
+        "compare_plan_versions": _WORKS_WITH_PLANS,
+        "monthly_review": _SEES_FIGURES - {Role.PAYEE},
+        "explain_my_payout": _SEES_FIGURES,
+        "ask_data": frozenset({Role.ANALYST, Role.FINANCE, Role.ADMIN}),
+    }
 )
 """The same for prompts."""
 

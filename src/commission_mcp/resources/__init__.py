@@ -9,7 +9,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
 from commission_mcp.app import App
-from commission_mcp.resources import documents, schema_tables, session_messages
+from commission_mcp.resources import documents, periods, plans, schema_tables, session_messages
 
 
 def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
@@ -17,6 +17,7 @@ def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
     schema_tables.add_to(server, running)
     session_messages.add_to(server)
     documents.add_to(server)
+    plans.add_to(server, running)
 
     @server.completion()  # there is one handler for all of them
     async def complete(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
@@ -24,7 +25,7 @@ def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
-        for family in (schema_tables, session_messages, documents):
+        for family in (schema_tables, session_messages, documents, plans, periods):
             found = await family.complete(running(), ref, argument, context)
             if found is not None:
                 return found
