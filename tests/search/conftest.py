@@ -55,7 +55,8 @@ class PlainReader:
             for paragraph in page.split("\n\n")
             if paragraph.strip()
         ]
-        title = name.rpartition("/")[2].removesuffix(".txt")
+        stated = re.match(r"title: (.*)", text)
+        title = stated[1] if stated else name.rpartition("/")[2].removesuffix(".txt")
         return Document(name, "text/plain", tuple(blocks), len(pages), Facts(title), reader)
 
 

@@ -129,7 +129,7 @@ async def test_what_is_masked_neither_shows_nor_ranks(library: Library, places: 
 
 
 async def test_the_index_of_words_of_the_masked_view_has_no_masked_word(library: Library, places: Places) -> None:
-    write(places, "client-a", "ann@alpha.com.txt", "Write to ann@alpha.com.")
+    write(places, "client-a", "a.txt", "title: Letter of ann@alpha.com\n\nWrite to ann@alpha.com.")
     await index(library, "client-a")
     found = await library.search("client-a", MASKED, "write", limit=10, filters=Filters())
 
