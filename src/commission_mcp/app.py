@@ -271,7 +271,7 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
             rates = Opening(lambda: _open_rates(settings), lazy=True)
             tasks.start_soon(rates.run)
             limits = _call_limits(settings, rates)
-        trail = Trail(sessions.get) if settings.history_trail else None
+        trail = Trail(sessions.get, mask) if settings.history_trail else None
         if trail is not None:
             tasks.start_soon(trail.run)
         tasks.start_soon(_deliverer(settings, opening).run)

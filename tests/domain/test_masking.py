@@ -17,7 +17,8 @@ PERSONAL = [
     (Personal.NATIONAL_ID, "123-45-6789"), (Personal.NATIONAL_ID, "AB 12 34 56 C"),
     (Personal.NATIONAL_ID, "RSSMRA85T10A562S"),
     (Personal.NATIONAL_ID, "12345678Z"), (Personal.NATIONAL_ID, "X1234567L"),
-    (Personal.NATIONAL_ID, "2 55 08 14 168 025 38"),
+    (Personal.NATIONAL_ID, "2 55 08 14 168 025 38"), (Personal.NATIONAL_ID, "811228-9874"),
+    (Personal.PHONE, "0044 20 7946 0958"), (Personal.EMAIL, "jörg@bücher.example"),
 ]  # fmt: skip
 
 NEAR_MISSES = [
@@ -29,7 +30,8 @@ NEAR_MISSES = [
     "9700dc99-6685-40b4-9a3a-5e406dcb37f3", "0000 0000 0000 0000", "1 234 567 890 123", "2018 2017 2016 2015",
     "32,765 31,657 30,109", "user at example dot com", "@territory north", "Q3/2025", "(1,577) (1,373)",
     "AB123456", "rule 12.3.4.5", "abc-il-0042", "01-02-03", "2025-07-01 - 2025-09-30", "00 00 43",
-    "3.1415926535", "North 1", "123 45 6789", "1,234 567 8901",
+    "3.1415926535", "North 1", "811228-9875", "INV-123-45-6789", "2025-10-11 12:13:14",
+    "100-200-3000", "123 45 6789", "1,234 567 8901",
 ]  # fmt: skip
 
 
@@ -51,7 +53,8 @@ def test_amounts_dates_and_ids_stay(text: str) -> None:
     ("text", "number"),
     [("Tel.: 555 01 32 44", "555 01 32 44"), ("電話: 3210-7000", "3210-7000"), ("SSN 123 45 6789", "123 45 6789"),
      ("マイナンバー 1234 5678 9018", "1234 5678 9018"),
-     ("Steuer-ID: 86 095 742 719", "86 095 742 719")],
+     ("Steuer-ID: 86 095 742 719", "86 095 742 719"), ("SSN 123456789", "123456789"),
+     ("Tax ID: 12 345 678 901", "12 345 678 901"), ("Passport no. C01X00T47", "C01X00T47")],
 )  # fmt: skip
 def test_numbers_that_only_their_label_tells_are_covered(text: str, number: str) -> None:
     assert mask(text) == text.replace(number, "".join(COVER if char.isalnum() else char for char in number))

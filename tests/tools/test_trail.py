@@ -77,6 +77,17 @@ async def test_refused_calls_and_the_history_itself_leave_none(connect: Connect,
     assert [message["content"].split()[0] for message in found[1:]] == ["schema"]
 
 
+async def test_personal_data_in_a_question_is_covered(connect: Connect, postgres_18: Installation) -> None:
+    async with connect(postgres_18, history_trail=True) as client:
+        await begin(client)
+        sql = "SELECT payee_id FROM payees WHERE email = $1"
+        await client.call_tool("query", {"sql": sql, "params": ["p1@client-a.example.com"]})
+        entry = (await messages(client, 2))[1]
+
+    assert "example.com" not in str(entry)
+    assert sql in entry["content"]
+
+
 async def test_a_long_question_is_cut(connect: Connect, postgres_18: Installation) -> None:
     async with connect(postgres_18, history_trail=True) as client:
         await begin(client)

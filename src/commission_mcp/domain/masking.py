@@ -98,9 +98,7 @@ def _remainder(iban: str) -> int:
 
 def _is_card(text: str) -> bool:
     """ISO/IEC 7812: an issuer's first digits, and the Luhn check digit."""
-    digits = _digits(text)
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return len(set(digits)) > 1 and (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
+    return len(set(_digits(text))) > 1 and _passes_luhn(text)
 
 
 def _is_phone(text: str) -> bool:
@@ -112,6 +110,18 @@ def _is_social_security_number(text: str) -> bool:
     """The numbers that the US Social Security Administration gives out."""
     area, group, serial = re.split(r"[- ]", text)
     return area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000"
+
+
+def _has_digits(text: str) -> bool:
+    """A number of a person, which only its label tells: 5 to 20 digits among its signs."""
+    return 5 <= len(_digits(text)) <= 20  # noqa: PLR2004 - shorter ones name pages and rules
+
+
+def _passes_luhn(text: str) -> bool:
+    """ISO/IEC 7812-1, annex B, with which Sweden's personal identity numbers are checked too."""
+    digits = _digits(text)
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
 
 
 def _is_my_number(text: str) -> bool:
@@ -183,6 +193,13 @@ _TAX_ID = (
 _FRENCH = r"(?<!\w)[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?!\w)"
 _ITALIAN = r"(?<!\w)[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z](?!\w)"
 _SPANISH = r"(?<![\w-])(?:\d{8}|[XYZ]-?\d{7})[- ]?[A-HJ-NP-TV-Z](?![\w-])"
+_SWEDISH = r"(?<![\w.,-])\d{6}[-+]\d{4}(?![\w-])"
+_NAMED_ID = (
+    r"(?i:\b(?:ssn|social security(?: number| no\.?)?|national insurance(?: number| no\.?)?|nino|"
+    r"national id(?: number| no\.?)?|tax(?:payer)? id(?:entification)?(?: number| no\.?)?|tin|"
+    r"steuer-?id(?:entifikationsnummer)?|steuernummer|passport(?: number| no\.?)?|pesel|bsn|codice fiscale|nif|nie|"
+    r"curp|aadhaar)\b)[:#. ]{1,4}(?P<found>[A-Z0-9](?:[ ./-]?[A-Z0-9]){5,19})"
+)
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(Personal.EMAIL, re.compile(_AT)),
@@ -199,4 +216,6 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(Personal.NATIONAL_ID, re.compile(_FRENCH), _is_french_number),
     _Rule(Personal.NATIONAL_ID, re.compile(_ITALIAN), _is_codice_fiscale),
     _Rule(Personal.NATIONAL_ID, re.compile(_SPANISH), _is_spanish_number),
+    _Rule(Personal.NATIONAL_ID, re.compile(_SWEDISH), _passes_luhn),
+    _Rule(Personal.NATIONAL_ID, re.compile(_NAMED_ID), _has_digits),
 )
