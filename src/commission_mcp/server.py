@@ -45,7 +45,7 @@ from commission_mcp.prompts import add_prompts
 from commission_mcp.resources import add_resources, documents
 from commission_mcp.settings import Settings
 from commission_mcp.storage.call_limits import TooMany
-from commission_mcp.tools import TOOLS
+from commission_mcp.tools import TOOLS, without_titles
 
 INSTRUCTIONS = """\
 commission-mcp answers questions about one client's sales commissions: sales, credits, quotas, plans, results, payouts.
@@ -267,6 +267,8 @@ def build_server(
         )
         for tool in TOOLS
     ]
+    for tool in tools:
+        tool.parameters = without_titles(tool.parameters)
     server = CommissionServer(tools, lifespan, state_key)
     add_resources(server, lambda: server.app)
     add_prompts(server)
