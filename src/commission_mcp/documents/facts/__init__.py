@@ -61,12 +61,13 @@ def facts_of(name: str, properties: Mapping[str, str], blocks: Sequence[Block]) 
 def _text(blocks: Sequence[Block], chars: int) -> str:
     """The beginning of the text."""
     parts: list[str] = []
+    whole = chars
     for block in blocks:
         parts.append(block.text)
         chars -= len(block.text)
         if chars <= 0:
             break
-    return "\n".join(parts)
+    return "\n".join(parts)[:whole]
 
 
 def _title(name: str, properties: Mapping[str, str], blocks: Sequence[Block]) -> str:

@@ -18,7 +18,7 @@ _SUFFIX = (
     r"N\.V|NV|B\.V|BV|S\.p\.A|SpA|S\.r\.l|Srl|K\.K|KK|Pty|AB|ASA|Oyj|Group|Holdings?|Industries|Enterprises|Partners|"
     r"International|Technologies|Trading"
 )
-_WORD = r"(?:[A-Z0-9][\w'’&.-]*)"
+_WORD = r"(?:[A-Z0-9][\w'’&.-]{0,40})"
 _NAMED = re.compile(
     rf"\b({_WORD}(?:[ \t]+(?:{_WORD}|&|and|of|de|und)){{0,5}}?,?[ \t]+"
     rf"(?:{_SUFFIX})\b\.?(?:,?[ \t]+(?:{_SUFFIX})\b\.?)*)"

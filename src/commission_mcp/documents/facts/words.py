@@ -13,6 +13,8 @@ CURRENCIES_MAX = 5
 PLAN_NAMES_MAX = 20
 PLAN_NAME_CHARS_MAX = 60
 STOP_WORDS_MIN = 3
+PLAN_BLOCKS_MAX = 20_000
+PLAN_BLOCK_CHARS_MAX = 20_000
 
 _STOP_WORDS: Mapping[str, frozenset[str]] = MappingProxyType({
     "en": frozenset("the of and to in is for on with that by are be this as from or at which".split()),
@@ -71,7 +73,7 @@ _PLAN_COLUMN = re.compile(
     r"(?:^|\| )(?:commission |comp(?:ensation)? )?(?:plan|plan name|scheme|program(?:me)?): ([^|\n]+)", re.IGNORECASE
 )
 _PLAN_NAME = re.compile(
-    r"(?<!\w)(?:(?:\d?[A-Z][\w&/'’-]*|[QH]\d|\d{4}|of|for|and)\s+){1,6}"
+    r"(?<!\w)(?:(?:\d?[A-Z][\w&/'’-]{0,40}|[QH]\d|\d{4}|of|for|and)\s+){1,6}"
     r"(?:Plan|Program(?:me)?|Scheme|Incentives?|Accelerator|Bonus(?:es)?|SPIFF?)\b"
 )  # fmt: skip
 _GENERIC = frozenset(
@@ -122,10 +124,10 @@ def currencies_in(text: str) -> tuple[str, ...]:
 def plan_names_in(blocks: Sequence[Block]) -> tuple[str, ...]:
     """Names of commission plans, most frequent first: from columns of plans, and names that end as plans do."""
     counts: Counter[str] = Counter()
-    for block in blocks:
+    for block in blocks[:PLAN_BLOCKS_MAX]:
         if block.kind is BlockKind.ROW:
             counts.update(_shown(match[1]) for match in _PLAN_COLUMN.finditer(block.text))
-        counts.update(_named(block.text))
+        counts.update(_named(block.text[:PLAN_BLOCK_CHARS_MAX]))
     names = [name for name, _ in counts.most_common() if name and len(name) <= PLAN_NAME_CHARS_MAX]
     return tuple(names[:PLAN_NAMES_MAX])
 

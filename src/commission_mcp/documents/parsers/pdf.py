@@ -212,5 +212,7 @@ def _rendered(page: Any, where: Any, limits: ReadingLimits) -> Image:  # noqa: A
 
     inches = where.width * where.height / POINTS_AN_INCH**2
     dots = min(OCR_DOTS_AN_INCH, int((limits.image_pixels_max / max(inches, 1e-6)) ** 0.5))
-    picture = page.get_pixmap(dpi=max(dots, 1), clip=where, colorspace="gray", alpha=False)
+    if dots < 1:
+        raise too_large("A page of the PDF is larger than any paper.")
+    picture = page.get_pixmap(dpi=dots, clip=where, colorspace="gray", alpha=False)
     return prepared(images.frombytes("L", (picture.width, picture.height), picture.samples))
