@@ -71,6 +71,8 @@ async def test_a_whole_server_is_healthy(connect: Connect, installation: Install
     assert health["active_sessions"] >= 1
     assert (health["api_base_url"], health["jwt_present"]) == (url, True)
     assert (health["test_endpoint_status"], health["test_response"]) == (200, "OK")
+    assert health["documents"] is not None
+    assert health["ocr"]
     assert {"commission-mcp", "mcp", "python", "postgresql", "valkey"} <= health["versions"].keys()
 
 

