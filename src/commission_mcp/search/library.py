@@ -98,6 +98,7 @@ class Library:
         self.watcher = Watcher(self.jobs.start, bounds.watch_s)
         self.shelves = Shelves(bounds.memory_bytes, cutting.mask)
         self._listeners: set[Callable[[Collection], None]] = set()
+        self._before: dict[str, tuple[int, ...] | None] = {}
         self._announced: dict[str, frozenset[tuple[str, str]]] = {}
 
     def collections(self, client_id: str) -> tuple[Collection, Collection]:
@@ -210,12 +211,14 @@ class Library:
             # Downloads tell their progress from a thread of their own.
             return await self.models.for_indexing(lambda done, total: from_thread.run_sync(progress, done, total))
 
+        self._before[collection.key] = collection.store.signature()
         if collection.key not in self._announced:
             self._announced[collection.key] = await to_thread.run_sync(_readable, collection)
         return await Indexing(collection.store, collection.folder, self._reader, self._cutting, model, told).run()
 
     async def _indexed(self, collection: Collection) -> None:
-        self.shelves.forget(collection)
+        if collection.store.signature() != self._before.get(collection.key):
+            await self.shelves.refresh(collection)
         readable = await to_thread.run_sync(_readable, collection)
         if self._announced.get(collection.key) == readable:
             return

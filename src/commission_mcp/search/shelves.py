@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -43,6 +44,7 @@ class Shelf:
         loading_s: How long that took.
         size_bytes: About how much memory it takes.
         damaged: Whether something in the store was not what had been written.
+        for_all: Whether nothing in it has to be masked, so that it serves every class of readers.
     """
 
     collection: Collection
@@ -53,6 +55,7 @@ class Shelf:
     loading_s: float
     size_bytes: int
     damaged: bool
+    for_all: bool
 
 
 @dataclass(slots=True)
@@ -76,7 +79,9 @@ class Shelves:
     @property
     def size_bytes(self) -> int:
         """How much memory the loaded collections take, about."""
-        return sum(shelf.size_bytes for shelf in self._loaded.values())
+        return sum({id(shelf): shelf.size_bytes for shelf in self._loaded.values()}.values())
+
+    _refreshing: set[str] = field(default_factory=set[str])
 
     async def get(self, collection: Collection, view: MaskingClass) -> Shelf:
         """A collection as it is now, or as it was moments ago while it changes."""
@@ -85,30 +90,48 @@ class Shelves:
         if present is not None and self._serves(present):
             self._loaded.move_to_end(key)
             return present
-        lock = self._loading.setdefault(key, anyio.Lock())
-        async with lock:
+        async with self._one_at_a_time(key):
             present = self._loaded.get(key)
             if present is None or not self._serves(present):
                 present = await to_thread.run_sync(load_shelf, collection, view, self.mask)
                 self._keep(key, present)
+            return present
+
+    async def refresh(self, collection: Collection) -> None:
+        """Load a collection that has changed anew, for those who use it; its derived files are made on the way.
+
+        Until that is done, it is searched as it was.
+        """
+        used = [view for view in MaskingClass if (collection.key, view) in self._loaded] or [MaskingClass.MASKED]
+        self._refreshing.add(collection.key)
+        try:
+            for view in used:
+                async with self._one_at_a_time((collection.key, view)):
+                    shelf = await to_thread.run_sync(load_shelf, collection, view, self.mask)
+                    self._keep((collection.key, view), shelf)
+                if shelf.for_all:
+                    break
+        finally:
+            self._refreshing.discard(collection.key)
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, key: tuple[str, MaskingClass]) -> AsyncGenerator[None]:
+        lock = self._loading.setdefault(key, anyio.Lock())
+        async with lock:
+            yield
         if not lock.statistics().tasks_waiting:
             self._loading.pop(key, None)
-        return present
-
-    def forget(self, collection: Collection) -> None:
-        """Load a collection anew when it is next used."""
-        for view in MaskingClass:
-            self._loaded.pop((collection.key, view), None)
 
     def _serves(self, shelf: Shelf) -> bool:
-        if shelf.collection.store.signature() == shelf.signature:
+        if shelf.collection.key in self._refreshing or shelf.collection.store.signature() == shelf.signature:
             return True
         return time.monotonic() - shelf.loaded_s < _AGAIN_PARTS * shelf.loading_s
 
     def _keep(self, key: tuple[str, MaskingClass], shelf: Shelf) -> None:
-        self._loaded[key] = shelf
-        self._loaded.move_to_end(key)
-        while self.size_bytes > self.bytes_max and len(self._loaded) > 1:
+        for view in MaskingClass if shelf.for_all else [key[1]]:
+            self._loaded[key[0], view] = shelf
+            self._loaded.move_to_end((key[0], view))
+        while self.size_bytes > self.bytes_max and len({id(kept) for kept in self._loaded.values()}) > 1:
             self._loaded.popitem(last=False)
 
 
@@ -120,6 +143,8 @@ def load_shelf(collection: Collection, view: MaskingClass, mask: Callable[[str],
     if contents.damaged:
         _log.warning("a damaged index is mended by indexing", extra={"collection": collection.key})
     model = _model(contents.entries)
+    for_all = not any(_has_masked(entry, mask) for entry in contents.entries)
+    view = MaskingClass.CLEAR if for_all else view
     documents = [_listed(entry, view, mask) for entry in contents.entries]
     corpus = _restored(collection, contents, view, documents, model)
     if corpus is None:
@@ -137,6 +162,7 @@ def load_shelf(collection: Collection, view: MaskingClass, mask: Callable[[str],
         loaded_s - started_s,
         _size_bytes(documents, corpus),
         contents.damaged,
+        for_all,
     )
 
 
@@ -166,6 +192,15 @@ def _model(entries: Sequence[Entry]) -> str:
     """The model of most vectors; while another one is being brought in there are two."""
     models = [entry.embedding.model for entry in entries if entry.embedding is not None]
     return max(sorted(set(models)), key=models.count) if models else ""
+
+
+def _has_masked(entry: Entry, mask: Callable[[str], str]) -> bool:
+    """Whether anything of a document that is searched or shown has to be masked."""
+    facts = entry.properties.facts
+    if entry.masked_text is not None or masked_facts(facts, mask) != facts:
+        return True
+    headers = {chunk.header for chunk in entry.chunks}
+    return any(mask(header) != header for header in headers)
 
 
 def _listed(entry: Entry, view: MaskingClass, mask: Callable[[str], str]) -> Listed:
