@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def client_added(terminal: Terminal) -> Terminal:
 def test_help_lists_every_command(terminal: Terminal) -> None:
     shown = terminal.run("--help").stdout.decode()
 
-    for command in ("serve", "demo", "doctor", "setup", "import", "check-sql", "client"):
+    for command in ("serve", "demo", "doctor", "setup", "import", "run", "report", "check-sql", "client"):
         assert command in shown
 
 
@@ -216,6 +217,36 @@ def test_a_file_is_imported_and_a_wrong_one_is_refused_line_by_line(client_added
     assert refused.returncode == 2
     assert refused.stderr.count(b"line 3") == 3
     assert imported.stdout + refused.stdout == b""
+
+
+def test_a_period_is_run_and_reported(client_added: Terminal) -> None:
+    plan = '{"plan_name": "Core", "rules": [{"category_type": "Flat", "commission": 5}]}'
+    client_added.administer(
+        f"""INSERT INTO cm.payee (client_id, payee_id, name, currency, hired_on)
+            VALUES ('acme', 'r1', '=Rita', 'EUR', '2024-01-01');
+        INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, quantity, gross, net, currency)
+            VALUES ('acme', 'r-1', 'erp', 'r-1', '2025-03-05', 1, 1000, 1000, 'EUR');
+        INSERT INTO cm.credit VALUES ('acme', 'r-1', 'r1', 'direct', 1);
+        INSERT INTO cm.plan VALUES ('acme', 'core', 'Core');
+        INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assignee_type, calculation_schedule,
+            payment_schedule, currency, definition, definition_sha256, created_by)
+            VALUES ('acme', 'core', 1, 'active', '[2025-01-01,)', 'Payee', 'Monthly', 'Monthly', 'EUR', '{plan}',
+            sha256('x'), 'local')"""
+    )
+    early = client_added.run("report", "2025-03", "--client", "acme", COMMISSION_ROLES="finance")
+    ran = client_added.run("run", "2025-03", "--client", "acme", COMMISSION_ROLES="finance")
+    payouts = client_added.run("report", "2025-03", "--client", "acme", COMMISSION_ROLES="finance")
+    lines = client_added.run("report", "2025-03", "--csv", "--client", "acme", COMMISSION_ROLES="finance")
+    denied = client_added.run("run", "2025-03", "--client", "acme", COMMISSION_ROLES="analyst")
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == b"r1\t50.00\tEUR\n"
+    assert [early.returncode, denied.returncode] == [2, 2]
+    rows = list(csv.DictReader(payouts.stdout.decode().splitlines()))
+    assert [(row["payee_id"], row["name"], row["to_pay"], row["status"]) for row in rows] == [
+        ("r1", "'=Rita", "50.00", "draft")
+    ]
+    assert [row["sale_id"] for row in csv.DictReader(lines.stdout.decode().splitlines())] == ["r-1"]
 
 
 def test_settings_come_from_an_env_file(client_added: Terminal) -> None:

@@ -23,6 +23,7 @@ from commission_mcp.cli import (
     user,
 )
 from commission_mcp.cli.index import index
+from commission_mcp.cli.report import report
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
 
@@ -43,6 +44,7 @@ commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("run")(run_period)
 commands.command("index")(index)
+commands.command("report")(report)
 commands.command("query")(ask.query)
 commands.command("search")(ask.search)
 commands.command("history")(ask.history)
@@ -62,6 +64,16 @@ def run() -> None:
     """Run a command; a refusal is printed with its fix and ends with exit code 2."""
     try:
         commands()
-    except Refused as refused:
-        sys.stderr.write(f"{refused}\n")
+    except* Refused as group:
+        for refused in _leaves(group):
+            sys.stderr.write(f"{refused}\n")
         sys.exit(_REFUSED_EXIT)
+
+
+def _leaves(group: BaseExceptionGroup[Refused]) -> list[Refused]:
+    """The refusals of a group; one that went through tasks comes in groups of groups."""
+    return [
+        leaf
+        for found in group.exceptions
+        for leaf in (_leaves(found) if isinstance(found, BaseExceptionGroup) else [found])
+    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import LiteralString, TypeAlias
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -13,6 +13,8 @@ from psycopg_pool import PoolTimeout
 
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.gate import Admission, Pool
+
+Params: TypeAlias = Sequence[object] | Mapping[str, object]
 
 _SCOPE = "SELECT set_config('cm.client', %s, true)"
 _READ_ONLY = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -38,15 +40,15 @@ class Writing:
         """The client; statements name it too, for the indexes' sake."""
         return self.admission.caller.client_id
 
-    async def rows(self, statement: LiteralString, params: Sequence[object] = ()) -> list[TupleRow]:
+    async def rows(self, statement: LiteralString, params: Params = ()) -> list[TupleRow]:
         """The rows that a statement gives."""
         return await (await self.connection.execute(statement, params)).fetchall()
 
-    async def row(self, statement: LiteralString, params: Sequence[object] = ()) -> TupleRow | None:
+    async def row(self, statement: LiteralString, params: Params = ()) -> TupleRow | None:
         """The first row that a statement gives."""
         return await (await self.connection.execute(statement, params)).fetchone()
 
-    async def execute(self, statement: LiteralString, params: Sequence[object] = ()) -> int:
+    async def execute(self, statement: LiteralString, params: Params = ()) -> int:
         """Run a statement; how many rows it touched."""
         return (await self.connection.execute(statement, params)).rowcount
 
