@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -342,3 +345,16 @@ async def test_a_client_without_masters_or_policy_gets_a_plan_too(connect: Conne
         submitted = await call(client, **review["next"]["arguments"])
 
     assert [step["step"] for step in submitted["plan"]["approvals"]] == ["manager_approval"]
+
+
+async def test_the_documented_calls_say_what_the_page_says(author: Client) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "wizard.md").read_text("utf-8")
+    answer: dict[str, Any] = {}
+    for block, said in re.findall(r"```json\n(.*?)```\n((?:Says: [^\n]*\n)+)", page, re.DOTALL):
+        filled = block.replace("DRAFT", str(answer.get("draft_id"))).replace("REVISION", str(answer.get("revision")))
+        result = await author.call_tool("plan_wizard", json.loads(filled))
+        text = "".join(str(getattr(part, "text", "")) for part in result.content)
+        answer = result.structured_content or {}
+
+        assert not result.is_error, text
+        assert [line for line in said.splitlines() if line.removeprefix("Says: ") not in text] == [], text

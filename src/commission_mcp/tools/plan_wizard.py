@@ -359,7 +359,7 @@ class _Wizard:
         parts += guide.lines_of("Problems", problems)
         parts += guide.lines_of("Missing", assessment.of_phase(phase)[0])
         parts += guide.lines_of("Warnings", warnings)
-        parts += _default_lines(assessment)
+        parts += [*_default_lines(assessment), guide.saved_line(self._draft)]
         return _answer(
             step,
             "\n".join(parts),

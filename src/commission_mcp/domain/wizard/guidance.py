@@ -22,6 +22,7 @@ from commission_mcp.errors import Problem
 
 SCHEDULES = ("Per Transaction", "Daily", "Weekly", "Monthly", "Quarterly", "Half-Yearly", "Yearly")
 _SAVED_CHARS_MAX = 8_000
+_SAVED_TEXT_CHARS_MAX = 3_000
 _ENTRIES_SHOWN = 6
 _TEXT_SHOWN = 200
 
@@ -129,6 +130,12 @@ def next_call(draft_id: str, phase: int, assessment: Assessment, known: Known) -
             "fields": {name: example(name, known) for name in names},
         },
     }
+
+
+def saved_line(draft: Draft) -> str:
+    """What the draft holds, as a line of text."""
+    text = canonical_json(saved_fields(draft))
+    return f"Saved: {text if len(text) <= _SAVED_TEXT_CHARS_MAX else f'{text[:_SAVED_TEXT_CHARS_MAX]} ... (cut)'}"
 
 
 def lines_of(title: str, problems: Sequence[Problem]) -> list[str]:
