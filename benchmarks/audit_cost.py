@@ -74,7 +74,7 @@ async def calls(settings: Settings) -> tuple[float, float]:
     async with Client(server) as client:
         ask = partial(client.call_tool, "query", {"sql": "SELECT 1"})
         recorded = await p50_ms(ask)
-        opened = server.app.opening.opened
+        opened = server.app.opening.ready
         if opened is None:
             raise RuntimeError("the database is not open")
 

@@ -91,11 +91,6 @@ class Opening(Generic[T]):
                 self._settled.set()
             await self._asked_again.wait()
 
-    @property
-    def opened(self) -> T | None:
-        """What was opened, if it is open by now."""
-        return self._value
-
     async def get(self) -> T:
         """What was opened.
 

@@ -82,7 +82,7 @@ async def roles_to_show(app: App) -> frozenset[Role]:
         caller = request_caller(app)
     except Refused:
         return frozenset() if app.verified else app.settings.roles
-    opened = app.opening.opened
+    opened = app.opening.ready
     if opened is None:
         return caller.roles
     try:
@@ -177,7 +177,7 @@ class _Call:
         return self._demand.name[:NAME_CHARS_MAX]
 
     async def _record(self, phase: Phase, outcome: str, result: object = None) -> None:
-        opened = self._app.opening.opened
+        opened = self._app.opening.ready
         if self.caller is None or opened is None:
             return  # nobody whose trail it would be in, or no database that it could be in
         demand, caller = self._demand, self.caller
