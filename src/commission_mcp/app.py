@@ -120,6 +120,25 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class CallReport:
+    """How one call ended, for whoever counts.
+
+    Attributes:
+        action: The protocol's method.
+        name: The tool, prompt or URI, as the caller wrote it.
+        outcome: ``ok``, ``input_required``, ``cancelled``, ``crash``, or codes with commas between.
+        client_id: The caller's client, empty when nobody was known.
+        elapsed_ms: How long it took, in milliseconds.
+    """
+
+    action: str
+    name: str
+    outcome: str
+    client_id: str
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """What a tool may use.
 
@@ -132,6 +151,7 @@ class App:
         opening_library: The documents, which are opened when first asked for; see `library`.
         verified: Whether every request brings a caller of its own; without that the operator's word counts.
         limits: What holds callers to their share, where there are many.
+        observe: Learns how each call ended, where somebody counts.
     """
 
     settings: Settings
@@ -142,6 +162,7 @@ class App:
     trail: Trail | None = None
     verified: bool = False
     limits: CallLimits | None = None
+    observe: Callable[[CallReport], None] | None = None
 
     async def database(self) -> Database:
         """The open database.
@@ -247,12 +268,15 @@ def _deliverer(settings: Settings, opening: Opening[Storage]) -> Deliverer:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenerator[App]:
+async def open_app(
+    settings: Settings, *, verified: bool = False, observe: Callable[[CallReport], None] | None = None
+) -> AsyncGenerator[App]:
     """The application, at once; servers and database open behind it.
 
     Args:
         settings: The operator's settings.
         verified: Whether every request brings a verified caller; see `App`.
+        observe: Learns how each call ended.
     """
     opening = Opening(lambda: open_storage(settings))
     sessions = Opening(lambda: open_history(settings), lazy=True)
@@ -272,7 +296,15 @@ async def open_app(settings: Settings, *, verified: bool = False) -> AsyncGenera
         tasks.start_soon(_deliverer(settings, opening).run)
         try:
             yield App(
-                settings, opening, sessions, RunJobs(tasks.start_soon), library, trail, verified=verified, limits=limits
+                settings,
+                opening,
+                sessions,
+                RunJobs(tasks.start_soon),
+                library,
+                trail,
+                verified=verified,
+                limits=limits,
+                observe=observe,
             )
         finally:
             tasks.cancel_scope.cancel()

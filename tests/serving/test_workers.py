@@ -22,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 pytestmark = pytest.mark.anyio
 
+METRICS_TOKEN = "a token for the numbers"  # noqa: S105 - of this test's installation
 KEY = "a key for the tokens of this installation, long enough for it"
 
 
@@ -34,6 +35,7 @@ def environment() -> Iterator[dict[str, str]]:
             "COMMISSION_DATA_DIRECTORY": str(Path(folder) / "data"),
             "COMMISSION_TOKEN_KEY": KEY,
             "COMMISSION_HTTP_PORT": "0",
+            "COMMISSION_METRICS_TOKEN": METRICS_TOKEN,
         }
         run(own, "client", "add", "acme")
         run(own, "user", "set", "ada", "--client", "acme", "--roles", "analyst")
@@ -141,6 +143,20 @@ def children(process_id: int) -> set[int]:
         except (OSError, IndexError):
             continue
     return found
+
+
+async def test_the_numbers_of_all_workers_are_added_up(environment: dict[str, str]) -> None:
+    token = minted(environment)
+    line = 'commission_calls_total{action="tools/call",client="acme",object="query",outcome="ok"} 12.0'
+    async with serving(environment, workers=2) as (url, _), httpx2.AsyncClient() as http:
+        for _ in range(12):
+            await ask(url, token)
+        answers = [
+            await http.get(url.replace("/mcp", "/metrics"), headers={"authorization": f"Bearer {METRICS_TOKEN}"})
+            for _ in range(4)
+        ]
+
+    assert [line in answer.text for answer in answers] == [True] * 4
 
 
 async def test_a_worker_that_is_killed_is_replaced(environment: dict[str, str]) -> None:

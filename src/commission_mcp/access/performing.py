@@ -13,7 +13,7 @@ import anyio
 from mcp.types import InputRequiredResult
 
 from commission_mcp.access.facts import facts_of
-from commission_mcp.app import App, request_caller
+from commission_mcp.app import App, CallReport, request_caller
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.audit import Entry, Phase
@@ -204,16 +204,22 @@ class _Call:
 
     def _report(self, outcome: str) -> None:
         of = "tool" if self._demand.action == "tools/call" else "object"
-        _log.info(
-            "call",
+        elapsed_ms = self._elapsed_ms()
+        slow = elapsed_ms >= self._app.settings.slow_call_ms
+        _log.log(
+            logging.WARNING if slow else logging.INFO,
+            "slow call" if slow else "call",
             extra={
                 "action": self._demand.action,
                 of: self._name,
                 "outcome": outcome,
-                "elapsed_ms": self._elapsed_ms(),
+                "elapsed_ms": elapsed_ms,
                 "caller": "" if self.caller is None else f"{self.caller.client_id}/{self.caller.subject}",
             },
         )
+        if self._app.observe is not None:
+            client_id = "" if self.caller is None else self.caller.client_id
+            self._app.observe(CallReport(self._demand.action, self._demand.name, outcome, client_id, elapsed_ms))
 
 
 def _outcome(error: BaseException) -> str:

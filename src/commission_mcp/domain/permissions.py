@@ -84,6 +84,11 @@ def prompt_roles(name: str) -> frozenset[Role]:
     return PROMPT_ROLES.get(name, _NOBODY)
 
 
+def known_names() -> frozenset[str]:
+    """All tools, prompts and schemes of resources."""
+    return frozenset(TOOL_ROLES) | frozenset(RESOURCE_ROLES) | frozenset(PROMPT_ROLES)
+
+
 def permissions_table() -> str:
     """The table of docs/security.md, in Markdown."""
     rows = [

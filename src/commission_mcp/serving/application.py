@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,12 +21,14 @@ from starlette.routing import Route
 
 from commission_mcp.app import open_app
 from commission_mcp.domain.caller import Role
+from commission_mcp.domain.permissions import known_names
 from commission_mcp.errors import Refused
 from commission_mcp.logs import configure_logs
 from commission_mcp.server import CommissionServer, build_server
 from commission_mcp.serving.addresses import Names
 from commission_mcp.serving.endpoint import VERIFIER_STATE, Endpoint, RequestLimits
 from commission_mcp.serving.identity import open_verifier, token_rules
+from commission_mcp.serving.metrics import Metrics, metrics_page
 from commission_mcp.settings import Settings
 
 PATH = "/mcp"
@@ -40,20 +43,24 @@ class HttpApplication:
     Attributes:
         settings: The operator's settings.
         state_key: Seals what the server asks callers to bring back, the same in every worker.
+        metrics_folder: Where several workers leave what they count.
     """
 
     settings: Settings
     state_key: bytes = field(repr=False)
+    metrics_folder: Path | None = None
 
     def __call__(self) -> Starlette:
         """The application; it opens servers and keys when it starts."""
         configure_logs(self.settings.log_level)
         verified = self.settings.http_identity == "token"
-        server = build_server(self.settings, partial(open_app, verified=verified), self.state_key)
-        return web_application(server, self.settings)
+        metrics = None if self.settings.metrics_token is None else Metrics(self.metrics_folder, known_names())
+        observe = None if metrics is None else metrics.call
+        server = build_server(self.settings, partial(open_app, verified=verified, observe=observe), self.state_key)
+        return web_application(server, self.settings, metrics)
 
 
-def web_application(server: CommissionServer, settings: Settings) -> Starlette:
+def web_application(server: CommissionServer, settings: Settings, metrics: Metrics | None = None) -> Starlette:
     """The routes around one server."""
     # Host and Origin are checked by `Endpoint`, for every path of the protocol and on every address.
     protocol = server.streamable_http_app(
@@ -63,7 +70,8 @@ def web_application(server: CommissionServer, settings: Settings) -> Starlette:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     limits = RequestLimits(settings.http_body_bytes_max, settings.http_receive_timeout_s)
-    endpoint = Endpoint(protocol, Names.of(settings), limits, _metadata_url(settings))
+    refused = None if metrics is None else metrics.refusal
+    endpoint = Endpoint(protocol, Names.of(settings), limits, _metadata_url(settings), refused)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, object]]:
@@ -75,6 +83,8 @@ def web_application(server: CommissionServer, settings: Settings) -> Starlette:
         Route("/readyz", partial(_ready, server)),
         Route(PATH, endpoint),
     ]
+    if metrics is not None and settings.metrics_token is not None:
+        routes.append(Route("/metrics", partial(metrics_page, metrics, settings.metrics_token.get_secret_value())))
     if settings.http_identity == "token":
         metadata = partial(_metadata, _protected_resource(settings))
         routes += [Route(_METADATA, metadata), Route(f"{_METADATA}{PATH}", metadata)]

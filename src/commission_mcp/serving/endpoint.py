@@ -7,6 +7,7 @@ accepted, and nothing is kept between requests.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -50,13 +51,22 @@ class Endpoint:
         names: Under which names it is called.
         limits: What a request may take.
         metadata_url: Where callers learn who issues tokens.
+        refused: Learns status and code of what is refused.
     """
 
-    def __init__(self, protocol: ASGIApp, names: Names, limits: RequestLimits, metadata_url: str | None) -> None:
+    def __init__(
+        self,
+        protocol: ASGIApp,
+        names: Names,
+        limits: RequestLimits,
+        metadata_url: str | None,
+        refused: Callable[[int, str], None] | None = None,
+    ) -> None:
         self._protocol = protocol
         self._names = names
         self._limits = limits
         self._metadata_url = metadata_url
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,6 +79,8 @@ class Endpoint:
             scope[CALLER_SCOPE] = await self._caller(verifier, scope, headers) if verifier is not None else None
             body = await incoming.read(self._limits.transfer_s)
         except HttpRefusal as refused:
+            if self._refused is not None:
+                self._refused(refused.status, str(refused.refused.problems[0].code))
             await _refuse(refused, incoming, send)
             return
         try:

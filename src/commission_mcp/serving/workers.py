@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import anyio
 import uvicorn
@@ -37,11 +39,13 @@ def serve_http(settings: Settings) -> None:
     with _listening(settings) as listening:
         port: int = listening.getsockname()[1]
         _log.info("serving", extra={"url": _url(settings, port), "workers": settings.http_workers})
-        config = http_config(HttpApplication(settings, state_key), settings)
         if settings.http_workers == 1:
+            config = http_config(HttpApplication(settings, state_key), settings)
             uvicorn.Server(config).run(sockets=[listening])
         else:
-            Multiprocess(config, [listening]).run()
+            with tempfile.TemporaryDirectory(prefix="commission-mcp-metrics-") as folder:
+                config = http_config(HttpApplication(settings, state_key, Path(folder)), settings)
+                Multiprocess(config, [listening]).run()
     sys.stderr.flush()
 
 

@@ -22,6 +22,7 @@ from commission_mcp.settings import replicas, urls
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 UNUSABLE = "setting_unusable"
 MASTER_SECRET_LENGTH_MIN = 32
+_METRICS_TOKEN_LENGTH_MIN = 16
 _TEXT_LENGTH_MAX = 200
 _SEALING_KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -149,6 +150,14 @@ def keys_url(text: str | None) -> str | None:
 def token_key(secret: SecretStr | None) -> SecretStr | None:
     """A key for signing that cannot be guessed."""
     return master_secret(secret)
+
+
+def metrics_token(secret: SecretStr | None) -> SecretStr | None:
+    """A token that is long enough for numbers."""
+    if secret is not None and len(secret) < _METRICS_TOKEN_LENGTH_MIN:
+        fix = "Make one with: openssl rand -hex 16"
+        raise unusable(f"The token has fewer than {_METRICS_TOKEN_LENGTH_MIN} characters.", fix)
+    return secret
 
 
 def base_url(text: str | None) -> str | None:

@@ -232,6 +232,16 @@ class Settings(BaseSettings):
     call_timeout_s: Annotated[int, Older("MCP_CLIENT_TIMEOUT")] = Field(
         default=30, ge=1, le=3_600, description="A tool call as a whole is stopped after this long."
     )
+    slow_call_ms: int = Field(
+        default=3_000,
+        ge=1,
+        le=3_600_000,
+        description="A call that takes longer is a warning in the log, without its values.",
+    )
+    metrics_token: Annotated[SecretStr | None, AfterValidator(checks.metrics_token), Confidential()] = Field(
+        default=None,
+        description="Bearer token for `/metrics` of the HTTP server; unset, there is none. At least 16 characters.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lowered)] = Field(
         default="info", description="How much is logged."
     )
