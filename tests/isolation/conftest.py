@@ -153,8 +153,8 @@ class Attacker:
     @asynccontextmanager
     async def pooled(self) -> AsyncGenerator[psycopg.AsyncConnection]:
         """A connection from the pool that the reading uses."""
-        connections = await self.reading._connections()  # pyright: ignore[reportPrivateUsage]
-        async with connections.lend(self.login) as connection:
+        nodes = self.reading._nodes  # pyright: ignore[reportPrivateUsage]
+        async with nodes.primary.lend(self.login) as connection:
             yield connection
 
     async def ask(self, sql: str, *params: Value, rows_max: int = 100_000) -> Outcome:

@@ -65,7 +65,8 @@ async def test_an_added_document_is_found_and_a_removed_one_is_not(
     assert "client-a/new/spiff.md" in [row[0] for row in added["rows"]]
     assert (found.structured_content or {})["sources"] == ["client-a/new/spiff.md"]
     assert "client-a/new/spiff.md" not in [row[0] for row in removed["rows"]]
-    assert "spiff" not in str((lost.structured_content or {})["results"])
+    left: dict[str, Any] = lost.structured_content or {}
+    assert "spiff" not in str(left["results"])
     assert codes(again) == {("E_NOT_FOUND", "document")}
 
 
