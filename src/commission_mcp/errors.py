@@ -157,6 +157,12 @@ class Code(StrEnum):
     PLAN_HASH = "E_PLAN_HASH"  # not the hash of the version
     OWN_PLAN = "E_OWN_PLAN"  # an author decides on no plan of the own
 
+    # Looking after an installation
+    STDOUT_POLLUTED = "E_STDOUT_POLLUTED"  # something else than the protocol comes out of stdout
+    INDEX_STALE = "E_INDEX_STALE"  # documents changed since they were read
+    INDEX_DAMAGED = "E_INDEX_DAMAGED"  # not what was written
+    BACKUP_FILE = "E_BACKUP_FILE"  # not a backup of this program, damaged, or of another version
+
     # Warnings
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"
