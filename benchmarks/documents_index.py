@@ -12,7 +12,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -43,7 +43,7 @@ class RandomEmbedder:
     identity = "random 1"
     dimensions = DIMENSIONS
 
-    def embed(self, texts: list[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Vectors:
         """A vector a text."""
         vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSIONS), dtype=np.float32)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -91,7 +91,8 @@ async def measure_clients(place: Path, clients: int, chunks: int) -> None:
     started_s = time.perf_counter()
     for number in range(clients):
         with places.client_collection(f"client-{number}").store.indexing() as writer:
-            assert writer is not None
+            if writer is None:
+                raise RuntimeError("somebody else is writing")
             writer.change(entries=[made_up(number, chunks)])
             writer.seal()
     print(f"{clients:,} clients of {chunks} chunks written: {time.perf_counter() - started_s:.1f} s")
@@ -137,11 +138,12 @@ def unheard(progress: Progress) -> None:
     del progress
 
 
-async def timed(title: str, work: Callable[[], object]) -> None:
+async def timed(title: str, work: Callable[[], Awaitable[Progress | None]]) -> None:
     """Run and print how long it took."""
     started_s = time.perf_counter()
-    done = await work()  # type: ignore[misc]
-    assert isinstance(done, Progress)
+    done = await work()
+    if done is None:
+        raise RuntimeError("somebody else is indexing")
     print(
         f"{title}: {time.perf_counter() - started_s:.2f} s ({done.indexed} read, {done.unchanged} unchanged, "
         f"{memory_mb():.0f} MiB at most)"
