@@ -91,6 +91,14 @@ class Opening(Generic[T]):
                 self._settled.set()
             await self._asked_again.wait()
 
+    async def once_opened(self) -> T:
+        """What was opened, as soon as somebody else has needed it and it is open."""
+        while self._value is None:
+            await self._settled.wait()
+            if self._failure is not None:
+                await self._asked_again.wait()
+        return self._value
+
     async def get(self) -> T:
         """What was opened.
 

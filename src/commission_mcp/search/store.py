@@ -63,10 +63,10 @@ _BUSY_S = 30.0
 _SCHEMA = """
 CREATE TABLE document (
   name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
-  inode INTEGER NOT NULL, sha256 TEXT NOT NULL, reading TEXT NOT NULL, indexed_at REAL NOT NULL,
-  properties BLOB NOT NULL, text TEXT NOT NULL, masked_text TEXT, spans BLOB NOT NULL,
-  chunks BLOB NOT NULL, digest BLOB NOT NULL, model TEXT NOT NULL, dimensions INTEGER NOT NULL, vectors BLOB NOT NULL,
-  masked_numbers BLOB NOT NULL, masked_vectors BLOB NOT NULL, vectors_digest BLOB NOT NULL
+  inode INTEGER NOT NULL, sha256 TEXT NOT NULL, reading TEXT NOT NULL, indexed_at REAL NOT NULL, model TEXT NOT NULL,
+  dimensions INTEGER NOT NULL, properties BLOB NOT NULL, digest BLOB NOT NULL, vectors_digest BLOB NOT NULL,
+  text TEXT NOT NULL, masked_text TEXT, spans BLOB NOT NULL, chunks BLOB NOT NULL, vectors BLOB NOT NULL,
+  masked_numbers BLOB NOT NULL, masked_vectors BLOB NOT NULL
 );
 CREATE TABLE failure (
   name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
