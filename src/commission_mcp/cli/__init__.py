@@ -62,11 +62,13 @@ commands.add_typer(user.commands, name="user")
 
 def run() -> None:
     """Run a command; a refusal is printed with its fix and ends with exit code 2."""
+    refusals: list[Refused] = []
     try:
         commands()
     except* Refused as group:
-        for refused in _leaves(group):
-            sys.stderr.write(f"{refused}\n")
+        refusals = _leaves(group)
+    if refusals:
+        sys.stderr.write("".join(f"{refused}\n" for refused in refusals))
         sys.exit(_REFUSED_EXIT)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from commission_mcp.domain.explanation import number
-from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger, period_of_sale
+from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger
 from commission_mcp.domain.matching import Choice, Chooser, Matcher
 from commission_mcp.domain.money import ONE, ZERO, exact, minor_unit, round_money
 from commission_mcp.domain.outcome import Line, Outcome, Statement, Unmatched
@@ -50,6 +50,7 @@ class _Calculation:
         self._situation = situation
         self._report = Report()
         self._matcher = chooser
+        self._periods_of: dict[date, Period] = {}
         self._claims: dict[int, dict[tuple[str, str], Claim]] = {}  # by the rule's place in the matcher
         self._credited: list[Claim] = []
         self._unmatched: list[Unmatched] = []
@@ -138,7 +139,10 @@ class _Calculation:
             )
 
     def _posted(self, sale: Sale) -> Period:
-        return period_of_sale(sale, self._plan, self._situation)
+        if sale.date is None:
+            return self._situation.period or ALWAYS
+        found = self._periods_of.get(sale.date)
+        return found or self._periods_of.setdefault(sale.date, period_of(sale.date, self._plan.schedule))
 
     def _later(self, period: Period) -> bool:
         paid = self._situation.period

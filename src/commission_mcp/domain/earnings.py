@@ -35,6 +35,8 @@ from commission_mcp.domain.rules import (
 )
 from commission_mcp.domain.sales import Base
 
+_HUNDREDTH = Decimal("0.01")
+
 
 @dataclass(frozen=True, slots=True)
 class Earning:
@@ -209,7 +211,7 @@ class _Pricing:
     def _unit_of_rate(self) -> Decimal:
         """What turns a rate into money for one unit of the base."""
         if self._rule.value_type is ValueType.PERCENTAGE:
-            return ONE / HUNDRED
+            return _HUNDREDTH
         if self._rule.value_type is ValueType.TARGET_RATE:
             return (self._setting.target or ZERO) / (self._setting.quota or ONE)
         return ONE

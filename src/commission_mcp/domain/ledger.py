@@ -21,8 +21,8 @@ from commission_mcp.domain.entries import (
 )
 from commission_mcp.domain.explanation import number, rates_of, rule_steps
 from commission_mcp.domain.money import ONE, ZERO, allocate, minor_unit, round_money
-from commission_mcp.domain.outcome import Kind, Line, Step
-from commission_mcp.domain.periods import Period, months_around, period_of
+from commission_mcp.domain.outcome import Kind, Line, Part, Step
+from commission_mcp.domain.periods import Period, months_around
 from commission_mcp.domain.plan import Plan, Proration
 from commission_mcp.domain.rules import (
     Accumulation,
@@ -118,6 +118,8 @@ class RuleLedger:
         self._cells: dict[Key, _Cell] = {}
         self._carried: dict[Key, Decimal] = {}
         self._first: dict[str, Period] = {}
+        self._rates: dict[tuple[tuple[Decimal, Decimal], ...], str] = {}
+        self._level = rule.range_type.level
 
     def lines(self, claims: Iterable[Claim]) -> list[Line]:
         """All lines of the rule; what an earlier period has paid is not paid again."""
@@ -185,7 +187,7 @@ class RuleLedger:
         if sale is None:
             return None
         found = figures(sale, claim.share, self._needed)
-        level = None if self._rule.range_type.level is None else sale.level(self._rule.range_type.level)
+        level = None if self._level is None else sale.level(self._level)
         missing = found if isinstance(found, Code) else level if isinstance(level, Code) else None
         if isinstance(found, Code) or isinstance(level, Code):
             self._missing(missing or Code.NO_BASE, sale)
@@ -296,7 +298,7 @@ class RuleLedger:
         drafts = self._drafts(period, state, cell)
         amount = rounded - cell.paid
         shares = allocate(amount, [line.exact for line in drafts], _tie_keys(drafts), self._unit)
-        lines = [replace(line, amount=share) for line, share in zip(drafts, shares, strict=True)]
+        lines = [_paid(line, share) for line, share in zip(drafts, shares, strict=True)]
         self._explain(period, state, rounded, cell.paid)
         cell.paid = rounded
         cell.entries, cell.once, cell.limited = _sums(state)
@@ -317,19 +319,8 @@ class RuleLedger:
             exact = state.earning.amounts[index]
             if claim.period == period and not pays_once(self._rule):
                 parts = state.earning.parts[index]
-                base = sum((part.base for part in parts), ZERO)
-                line = self._line(claim.period, Kind.SALE, exact, state.key[0])
-                rates = rates_of(self._rule, parts)
-                lines.append(
-                    replace(
-                        line,
-                        sale_id=claim.sale.sale_id,
-                        base=base if parts else None,
-                        rates=rates,
-                        share=claim.share,
-                        parts=parts,
-                    )
-                )
+                base = sum((part.base for part in parts), ZERO) if len(parts) != 1 else parts[0].base
+                lines.append(self._sale_line(claim, exact, base if parts else None, parts))
             else:
                 earlier += exact
         changes = ((Kind.PERIOD, once - cell.once), (Kind.TRUE_UP, earlier))
@@ -337,6 +328,16 @@ class RuleLedger:
         changes += ((Kind.FLOOR if limit > ZERO else Kind.CAP, limit),)
         lines += [self._line(period, kind, change, state.key[0]) for kind, change in changes if change]
         return lines or [self._line(period, Kind.PERIOD, ZERO, state.key[0])]
+
+    def _sale_line(self, claim: Claim, exact: Decimal, base: Decimal | None, parts: tuple[Part, ...]) -> Line:
+        key = tuple((part.rate, part.factor) for part in parts)
+        rates = self._rates.get(key)
+        if rates is None:
+            rates = self._rates[key] = rates_of(self._rule, parts)
+        return Line(
+            claim.payee, claim.period, Kind.SALE, ZERO, exact, self._rule.name, claim.sale.sale_id, base, rates,
+            self._rule.stage, claim.share, parts, self._rule,
+        )  # fmt: skip
 
     def _period_limit(self, period: Period, state: _State, amount: Decimal) -> list[Line]:
         """Floor and cap for each period, where the window is longer; what they cut off is not caught up."""
@@ -394,9 +395,11 @@ def active_share(plan: Plan, situation: Situation, window: Period, payee: str) -
     return min(ONE, Decimal(window.overlap_days(start, end)) / (_DAYS_30 * months))
 
 
-def period_of_sale(sale: Sale, plan: Plan, situation: Situation) -> Period:
-    """The calculation period that a sale is posted in; undated ones belong to the single period of the calculation."""
-    return (situation.period or ALWAYS) if sale.date is None else period_of(sale.date, plan.schedule)
+def _paid(line: Line, amount: Decimal) -> Line:
+    return Line(
+        line.payee, line.period, line.kind, amount, line.exact, line.rule, line.sale_id, line.base, line.rates,
+        line.stage, line.share, line.parts, line.by,
+    )  # fmt: skip
 
 
 def period_text(period: Period) -> str:

@@ -50,7 +50,10 @@ class RangeType(StrEnum):
     @property
     def level(self) -> Level | None:
         """The percentage of a single sale that it is, if it is one."""
-        return next((level for level in Level if level.value == self.value), None)
+        return _LEVELS.get(self.value)
+
+
+_LEVELS = {level.value: level for level in Level}
 
 
 class Accumulation(StrEnum):

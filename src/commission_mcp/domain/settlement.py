@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TypeAlias
 
+from commission_mcp.domain.batches import Routed, batches, in_one
 from commission_mcp.domain.calculation import calculate
 from commission_mcp.domain.matching import NOT_IN_FORCE, Choice, Portfolio
 from commission_mcp.domain.outcome import Outcome, Unmatched
@@ -81,8 +83,15 @@ class Settlement:
         )
 
 
+Sink: TypeAlias = Callable[[Result], None]
+
+
 def settle_period(
-    plans: Sequence[PlanInForce], sales: Sequence[Sale], period: Period, withheld: Mapping[str, str] | None = None
+    plans: Sequence[PlanInForce],
+    sales: Sequence[Sale],
+    period: Period,
+    withheld: Mapping[str, str] | None = None,
+    sink: Sink | None = None,
 ) -> Settlement:
     """Settle a period.
 
@@ -91,21 +100,25 @@ def settle_period(
         sales: Every sale of the windows concerned with its credits, refunds among them; amounts in their own currency.
         period: The period that is paid.
         withheld: Sales that pay nothing whatever the plans say, each with the reason.
+        sink: Takes each result as it is made; lines and steps are then not kept, so that memory stays flat.
     """
-    return _Settling(plans, period, withheld or {}).run(sales)
+    return _Settling(plans, period, withheld or {}, sink).run(sales)
 
 
 class _Settling:
     """Routes sales to plans, and lets each plan calculate."""
 
-    def __init__(self, plans: Sequence[PlanInForce], period: Period, withheld: Mapping[str, str]) -> None:
+    def __init__(
+        self, plans: Sequence[PlanInForce], period: Period, withheld: Mapping[str, str], sink: Sink | None
+    ) -> None:
         self._plans = plans
+        self._sink = sink
         self._period = period
         self._withheld = withheld
         first = plans[0].situation if plans else Situation()
         parents, self._people = first.parents, first.people
         self._portfolio = Portfolio([source.plan for source in plans], parents)
-        self._routed: list[list[Sale]] = [[] for _ in plans]
+        self._routed: list[list[Routed]] = [[] for _ in plans]
         self._settlement = Settlement()
         self._ambiguous: dict[tuple[str, tuple[str, ...]], list[str]] = {}
 
@@ -130,34 +143,36 @@ class _Settling:
             self._miss(sale, "", reason)
             return
         own: list[list[int]] = [[] for _ in self._plans]
+        rules: list[tuple[int, ...]] = [() for _ in self._plans]
         for place, credit in enumerate(sale.credits):
             choices = self._choices(sale, credit.payee)
             for plan, choice in enumerate(choices):
                 if choice.rules:
                     own[plan].append(place)
+                    rules[plan] = choice.rules
             if not any(choice.rules for choice in choices):
                 self._miss(sale, credit.payee, self._reason(sale, choices))
         for plan, places in enumerate(own):
             if places:
-                self._give(plan, index, places, refunds)
+                self._give(plan, index, (places, rules[plan]), refunds)
 
     def _choices(self, sale: Sale, payee: str) -> tuple[Choice, ...]:
         own = self._people.get(payee)
         labels = {**sale.labels, **own} if own else sale.labels
         return self._portfolio.choose(labels, payee, sale.date)
 
-    def _give(self, plan: int, index: int, places: Sequence[int], refunds: Sequence[int]) -> None:
+    def _give(
+        self, plan: int, index: int, claimed: tuple[Sequence[int], tuple[int, ...]], refunds: Sequence[int]
+    ) -> None:
         sale = self._plans[plan].sales[index]
-        back = [self._plans[plan].sales[refund] for refund in refunds]
-        if sale is None or any(refund is None for refund in back):
+        back = [found for refund in refunds if (found := self._plans[plan].sales[refund]) is not None]
+        if sale is None or len(back) < len(refunds):
             self._no_rate(plan)
             if sale is not None:
                 self._miss(sale, "", NO_RATE)
             return
-        if len(places) < len(sale.credits):
-            sale = replace(sale, credits=tuple(sale.credits[place] for place in places))
-        self._routed[plan].append(sale)
-        self._routed[plan] += [refund for refund in back if refund is not None]
+        month = None if sale.date is None else (sale.date.year, sale.date.month)
+        self._routed[plan].append(Routed(sale, claimed[0], back, (claimed[1], month)))
 
     def _no_rate(self, plan: int) -> None:
         currency = self._plans[plan].plan.currency
@@ -196,17 +211,37 @@ class _Settling:
             self._settlement.unmatched.append(Unmatched(sale.sale_id, sale.value(), reason, payee))
 
     def _calculate(self, index: int, source: PlanInForce) -> None:
-        routed, plan = self._routed[index], source.plan
+        plan, routed = source.plan, self._routed[index]
         due = due_period(self._period, plan.schedule)
         if due is not None and due.end != self._period.end:
             self._wait(source, routed, f"calculated {plan.schedule.lower()}, with {due.name}")
             return
-        if not routed and not source.situation.assigned and not plan.overrides:
-            return
-        if plan.overrides:
-            routed = [sale for sale in source.sales if sale is not None and sale.sale_id not in self._withheld]
-        outcome = calculate(plan, routed, source.situation, self._portfolio.chooser(index))
-        self._settlement.results.append(Result(source, outcome))
+        left = source.situation.assigned
+        for sales in self._batches(index, source):
+            payees = {credit.payee for sale in sales for credit in sale.credits}
+            self._pay(index, source, sales, left & payees)
+            left -= payees
+        if left:
+            self._pay(index, source, [], left)
+        self._routed[index] = []
+
+    def _batches(self, index: int, source: PlanInForce) -> Iterable[list[Sale]]:
+        """What is calculated at a time: pools and overrides need everybody's sales."""
+        if source.plan.overrides:
+            return [[sale for sale in source.sales if sale is not None and sale.sale_id not in self._withheld]]
+        if any(rule.pool for rule in source.plan.rules):
+            return [in_one(self._routed[index])]
+        return batches(self._routed[index])
+
+    def _pay(self, index: int, source: PlanInForce, sales: Sequence[Sale], assigned: frozenset[str]) -> None:
+        plan = source.plan
+        situation = replace(source.situation, assigned=assigned)
+        outcome = calculate(plan, sales, situation, self._portfolio.chooser(index))
+        result = Result(source, outcome)
+        if self._sink is not None:
+            self._sink(result)
+            result = Result(source, replace(outcome, lines=(), steps=()))
+        self._settlement.results.append(result)
         later = due_period(self._period, plan.payment_schedule or plan.schedule)
         if later is not None and later.end != self._period.end:
             reason = f"paid {str(plan.payment_schedule).lower()}, with {later.name}"
@@ -216,10 +251,11 @@ class _Settling:
                 if statement.total
             ]
 
-    def _wait(self, source: PlanInForce, routed: Iterable[Sale], reason: str) -> None:
-        for sale in routed:
+    def _wait(self, source: PlanInForce, routed: Iterable[Routed], reason: str) -> None:
+        for found in routed:
+            sale = found.sale
             if sale.date is not None and sale.date in self._period:
-                for credit in sale.credits:
+                for credit in (sale.credits[place] for place in found.places):
                     amount = sale.value() * sale.fx_rate * credit.share
                     self._settlement.not_due.append(
                         NotDue(

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
-from typing import LiteralString, TypeAlias
+from itertools import chain, islice
+from typing import LiteralString
 from uuid import UUID
 
 import anyio.to_thread
 
 from commission_mcp.domain.calculation import ENGINE_VERSION
-from commission_mcp.domain.line_text import line_parts, line_text, only_band, only_rate
-from commission_mcp.domain.money import ZERO, plain, settle
-from commission_mcp.domain.outcome import Kind, Line
+from commission_mcp.domain.money import ZERO, plain
 from commission_mcp.domain.settlement import NotDue, Settlement
 from commission_mcp.storage.runs.history import History
 from commission_mcp.storage.runs.inputs import RunInputs
+from commission_mcp.storage.runs.spool import Cell, Spool
 from commission_mcp.storage.runs.versions import StoredPlan
 from commission_mcp.storage.writing import Writing
 
 _CHUNK_ROWS = 5_000
-_KINDS = {
-    Kind.TRUE_UP: "true_up",
-    Kind.RERUN: "clawback",
-    Kind.FLOOR: "floor",
-    Kind.CAP: "cap",
-    Kind.OVERRIDE: "override",
-    Kind.CLAWBACK: "clawback",
-    Kind.ADJUSTMENT: "adjustment",
-    Kind.BASE_SALARY: "base_salary",
-    Kind.DRAW: "draw_advance",
-    Kind.RECOVERY: "draw_recovery",
-}
-
-Cell: TypeAlias = str | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +94,9 @@ def deltas(inputs: RunInputs, settlement: Settlement, history: History) -> list[
     """How what a closed period comes to now differs from what was posted for it."""
     now: dict[tuple[str, str, str], Decimal] = {}
     for result in settlement.results:
-        for line in result.outcome.lines:
-            key = (line.payee, result.source.plan_id, result.outcome.currency)
-            now[key] = now.get(key, ZERO) + line.amount
+        for statement in result.outcome.statements:
+            key = (statement.payee, result.source.plan_id, result.outcome.currency)
+            now[key] = now.get(key, ZERO) + statement.total
     sources = {stored.plan_id: stored for stored in inputs.sources}
     return [
         Delta(key[0], sources[key[1]], key[2], history.posted.get(key, ZERO), now.get(key, ZERO))
@@ -132,20 +117,11 @@ async def write_run(writing: Writing, run: NewRun, period_id: str) -> None:
     )  # fmt: skip
 
 
-async def write_lines(writing: Writing, run: NewRun, inputs: RunInputs, settlement: Settlement) -> int:
-    """Write the lines of all plans; how many there are."""
-    sources = {(stored.plan_id, stored.version): stored for stored in inputs.sources}
-
-    def rows() -> Iterator[Sequence[Cell]]:
-        number = 0
-        for result in settlement.results:
-            stored = sources[result.source.plan_id, result.source.version]
-            numbers = _rule_numbers(stored)
-            for line in result.outcome.lines:
-                number += 1
-                yield _line_row(str(run.run_id), number, stored, numbers, line)
-
-    return await _insert(writing, _LINES, rows())
+async def write_lines(writing: Writing, run: NewRun, spool: Spool) -> int:
+    """Write the lines that were spooled; how many there are."""
+    run_id = str(run.run_id)
+    rows = ((run_id, number, *row) for number, row in enumerate(spool.lines(), start=1))
+    return await _insert(writing, _LINES, rows)
 
 
 async def write_deltas(writing: Writing, run: NewRun, period_id: str, found: Sequence[Delta]) -> int:
@@ -184,10 +160,11 @@ async def write_payouts(writing: Writing, run: NewRun, period_id: str, found: Se
         )
 
 
-async def write_notes(writing: Writing, run: NewRun, settlement: Settlement) -> None:
+async def write_notes(writing: Writing, run: NewRun, settlement: Settlement, spool: Spool) -> None:
     """Write the steps, what was not paid and why, and the problems."""
     run_id = str(run.run_id)
-    rows = ((run_id, number, *note) for number, note in enumerate(_notes(settlement), start=1))
+    notes = chain(_notes(settlement), spool.notes())
+    rows = ((run_id, number, *note) for number, note in enumerate(notes, start=1))
     await _insert(writing, _NOTES, rows)
 
 
@@ -199,8 +176,6 @@ def _notes(settlement: Settlement) -> Iterator[Sequence[Cell]]:
         plan = (result.source.plan_id, result.source.version)
         for problem in result.outcome.problems:
             yield ("problem", None, *plan, None, None, None, f"{problem.code}: {problem.message}")
-        for step in result.outcome.steps:
-            yield ("step", step.payee or None, *plan, None, None, None, step.text)
     for miss in settlement.unmatched:
         yield ("unmatched", miss.payee or None, None, None, miss.sale_id, plain(miss.amount), None, miss.reason)
     for found in settlement.not_due:
@@ -211,29 +186,6 @@ def _not_due(found: NotDue) -> Sequence[Cell]:
     return (
         "not_due", found.payee or None, found.plan_id, found.version, found.sale_id, plain(found.amount),
         found.currency, found.reason,
-    )  # fmt: skip
-
-
-def _rule_numbers(stored: StoredPlan) -> Mapping[str, int]:
-    """The numbers of the rules that the table of rules has, by name."""
-    rules = [rule.name for rule in stored.plan.rules if rule.stage == 0]
-    return {name: number for number, name in enumerate(rules, start=1) if number in stored.rule_numbers}
-
-
-def _line_row(run_id: str, number: int, stored: StoredPlan, numbers: Mapping[str, int], line: Line) -> Sequence[Cell]:
-    currency, band, rate = stored.plan.currency, only_band(line), only_rate(line)
-    kind = _KINDS.get(line.kind, "bonus" if line.stage == 1 else "commission")
-    told: dict[str, object] = {"text": line_text(line, currency), "plan": stored.name, "rule": line.rule}
-    told["kind"] = str(line.kind)
-    if line.parts:
-        told["share"] = plain(line.share)
-        told["parts"] = line_parts(line)
-    return (
-        run_id, number, line.payee, stored.plan_id, stored.version,
-        None if line.by is None else numbers.get(line.rule), line.sale_id,
-        None if band is None else f"[{band[0]:f},{'' if band[1] is None else format(band[1], 'f')})",
-        plain(settle(line.base or ZERO)), None if rate is None else plain(settle(rate)), plain(settle(line.exact)),
-        f"{line.amount:f}", currency, kind, json.dumps(told, ensure_ascii=False),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -31,6 +31,7 @@ from commission_mcp.storage.runs.results import (
     write_payouts,
     write_run,
 )
+from commission_mcp.storage.runs.spool import Spool
 from commission_mcp.storage.writing import Writing
 
 Progress: TypeAlias = Callable[[float, str], Awaitable[None]]
@@ -84,11 +85,12 @@ async def run_period(
         reading.admission.caller.require(Role.FINANCE)
         inputs, history = await _read(reading, period_id)
     await tell(_READ, f"{len(inputs.sales)} sales read")
-    settlement = await anyio.to_thread.run_sync(
-        settle_period, inputs.plans, inputs.sales, inputs.period.span, inputs.withheld
-    )
-    await tell(_CALCULATED, "calculated")
-    ran = await _store(database, caller, (inputs, history, settlement), adjust=adjust)
+    with Spool(inputs.sources) as spool:
+        settlement = await anyio.to_thread.run_sync(
+            settle_period, inputs.plans, inputs.sales, inputs.period.span, inputs.withheld, spool.take
+        )
+        await tell(_CALCULATED, "calculated")
+        ran = await _store(database, caller, _Known(inputs, history, settlement, spool), adjust=adjust)
     await tell(1.0, f"{ran.lines} lines written")
     return ran
 
@@ -109,10 +111,18 @@ async def _read(reading: Writing, period_id: str) -> tuple[RunInputs, History]:
     return inputs, await load_history(reading, period, inputs.plans)
 
 
-async def _store(
-    database: Database, caller: Caller, known: tuple[RunInputs, History, Settlement], *, adjust: bool
-) -> Ran:
-    inputs, history, settlement = known
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read and calculated."""
+
+    inputs: RunInputs
+    history: History
+    settlement: Settlement
+    spool: Spool
+
+
+async def _store(database: Database, caller: Caller, known: _Known, *, adjust: bool) -> Ran:
+    inputs, history, settlement = known.inputs, known.history, known.settlement
     sha256 = _fingerprint(inputs, history)
     if history.latest is not None and history.latest.inputs_sha256 == sha256:
         return Ran("unchanged", history.latest.run_id, inputs, settlement, sha256, payouts(settlement, history))
@@ -125,8 +135,8 @@ async def _store(
     async with database.writing(caller) as writing:
         await _claim(writing, known)
         await write_run(writing, run, inputs.period.period_id)
-        lines = await write_lines(writing, run, inputs, settlement)
-        await write_notes(writing, run, settlement)
+        lines = await write_lines(writing, run, known.spool)
+        await write_notes(writing, run, settlement, known.spool)
         await write_payouts(writing, run, inputs.period.period_id, due)
         await writing.execute(
             "UPDATE cm.period SET status = 'calculated'"
@@ -142,13 +152,13 @@ async def _store(
 async def _adjust(
     database: Database,
     caller: Caller,
-    known: tuple[RunInputs, History, Settlement],
+    known: _Known,
     sha256: bytes,
     *,
     adjust: bool,
 ) -> Ran:
     """Post what a paid period comes to more or less than was posted."""
-    inputs, history, settlement = known
+    inputs, history, settlement = known.inputs, known.history, known.settlement
     if history.official is None:
         raise Refused(
             Problem(
@@ -174,7 +184,7 @@ async def _adjust(
         await _claim(writing, known)
         await write_run(writing, run, inputs.period.period_id)
         lines = await write_deltas(writing, run, inputs.period.period_id, found)
-        await write_notes(writing, run, settlement)
+        await write_notes(writing, run, settlement, known.spool)
         await write_payouts(writing, run, inputs.period.period_id, due)
     return Ran("adjusted", run.run_id, inputs, settlement, sha256, due, found, lines=lines)
 
@@ -195,9 +205,8 @@ def _paid(inputs: RunInputs, found: list[Delta]) -> Refused:
     )
 
 
-async def _know_payees(writing: Writing, settlement: Settlement) -> None:
+async def _know_payees(writing: Writing, named: Collection[str]) -> None:
     """Refuse a plan that pays somebody who is no payee of the client, such as a manager named in an override."""
-    named = {line.payee for result in settlement.results for line in result.outcome.lines}
     rows = await writing.rows(
         "SELECT n FROM unnest(%s::text[]) n EXCEPT SELECT payee_id FROM cm.payee WHERE client_id = %s ORDER BY 1",
         [sorted(named), writing.client_id],
@@ -212,15 +221,15 @@ async def _know_payees(writing: Writing, settlement: Settlement) -> None:
         )
 
 
-async def _claim(writing: Writing, known: tuple[RunInputs, History, Settlement]) -> None:
+async def _claim(writing: Writing, known: _Known) -> None:
     """Be the only one who writes runs of this client, and find the period as it was read.
 
     Raises:
         Refused: with `E_BUSY`, when somebody else has run it meanwhile.
     """
-    inputs, history, settlement = known
+    inputs, history = known.inputs, known.history
     await writing.row("SELECT pg_advisory_xact_lock(hashtextextended(%s, 8))", [writing.client_id])
-    await _know_payees(writing, settlement)
+    await _know_payees(writing, known.spool.payees)
     period = inputs.period
     await keep_period(writing, period)
     row = await writing.row(

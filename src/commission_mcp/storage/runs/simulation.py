@@ -85,11 +85,15 @@ def single_outcome(settlement: Settlement, plan: StoredPlan) -> Outcome:
     if not settlement.results:
         nothing = round_money(ZERO, minor_unit(plan.plan.currency))
         return Outcome(nothing, plan.plan.currency, (), (), tuple(problems), unmatched, (), settlement.complete)
-    outcome = settlement.results[0].outcome
-    return replace(
-        outcome,
-        unmatched=(*outcome.unmatched, *unmatched),
-        problems=(*outcome.problems, *problems),
+    outcomes = [result.outcome for result in settlement.results]
+    return Outcome(
+        total=sum((outcome.total for outcome in outcomes), ZERO),
+        currency=plan.plan.currency,
+        lines=tuple(line for outcome in outcomes for line in outcome.lines),
+        steps=tuple(step for outcome in outcomes for step in outcome.steps),
+        problems=(*(problem for outcome in outcomes for problem in outcome.problems), *problems),
+        unmatched=(*(miss for outcome in outcomes for miss in outcome.unmatched), *unmatched),
+        statements=tuple(statement for outcome in outcomes for statement in outcome.statements),
         complete=settlement.complete,
     )
 
