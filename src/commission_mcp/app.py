@@ -245,6 +245,26 @@ def serving_request_of(caller: Caller | None) -> Generator[None]:
         _caller_of_request.reset(token)
 
 
+_scope_of_call: ContextVar[anyio.CancelScope | None] = ContextVar("scope_of_call", default=None)
+
+
+@contextmanager
+def timed_by(scope: anyio.CancelScope) -> Generator[None]:
+    """Serve a call whose time this scope bounds."""
+    token = _scope_of_call.set(scope)
+    try:
+        yield
+    finally:
+        _scope_of_call.reset(token)
+
+
+def give_user_time(user_s: float) -> None:
+    """Let the call that is being served take this much longer, because a person is asked."""
+    scope = _scope_of_call.get()
+    if scope is not None:
+        scope.deadline += user_s
+
+
 def request_caller(app: App) -> Caller:
     """Who makes the request that is being served: over HTTP the verified caller, over stdio the operator's word.
 

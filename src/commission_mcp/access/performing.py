@@ -13,7 +13,7 @@ import anyio
 from mcp.types import InputRequiredResult
 
 from commission_mcp.access.facts import facts_of
-from commission_mcp.app import App, CallReport, request_caller
+from commission_mcp.app import App, CallReport, request_caller, timed_by
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.audit import Entry, Phase
@@ -109,7 +109,7 @@ class _Call:
             raise Refused(*self._demand.faults)
         timeout_s = self._app.settings.call_timeout_s
         try:
-            with anyio.fail_after(timeout_s):
+            with anyio.fail_after(timeout_s) as scope, timed_by(scope):
                 async with self._within_limits():
                     await self._admit()
                     if self._demand.writes:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
+from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.mcpserver.resolve import Resolve
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
@@ -15,6 +17,7 @@ from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.domain.wizard import Assessment, Draft, Known, assess, set_fields
 from commission_mcp.domain.wizard import guidance as guide
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.forms import WizardForm, ask_user
 from commission_mcp.storage import Writing
 from commission_mcp.storage.outbox import load_destinations
 from commission_mcp.storage.plans import (
@@ -83,6 +86,7 @@ async def plan_wizard(
     revision: Annotated[str | None, Field(description="submit: from `review`.")] = None,
     client_id: Annotated[str | None, Field(description="Your own client, if you want that checked.")] = None,
     *,
+    form: Annotated[ElicitationResult[WizardForm], Resolve(ask_user)],
     app: CurrentApp,
     caller: CurrentCaller,
 ) -> Annotated[CallToolResult, WizardResult]:
@@ -95,7 +99,10 @@ async def plan_wizard(
     client_approvals. Every answer says what is missing or wrong and gives the next call. Ask the user for what is
     missing; never invent it. Show the user the `review` before `submit`. `drafts` and `resume` find work begun earlier.
     """
-    asked = _asked(action, draft_id, phase, fields, plan_id, template, copy_of, revision)
+    answer = form.data.fields() if isinstance(form, AcceptedElicitation) else {}
+    given = {**(fields or {}), **answer} if fields or answer else fields
+    asked = _asked(action, draft_id, phase, given, plan_id, template, copy_of, revision)
+    asked = replace(asked, declined=not isinstance(form, AcceptedElicitation))
     _check_client(client_id, caller)
     async with (await app.database()).writing(caller) as writing:
         writing.admission.caller.require(Role.PLAN_AUTHOR)
@@ -122,6 +129,7 @@ class _Asked:
     template: str | None
     copy_of: str | None
     revision: str | None
+    declined: bool = False
 
 
 def _asked(
@@ -193,6 +201,9 @@ class _Wizard:
         else:
             self._draft_id = self._asked.draft_id or await self._only_draft()
             self._draft = await load_draft(self._writing, self._draft_id)
+        if self._asked.declined:
+            message = "The form was not filled in; nothing is lost."
+            self._warnings.append(Problem(Code.DECLINED, message, "Ask the user, and send `fields`.", "fields"))
         changed = self._changed()
         if changed is not self._draft and self._draft.submitted is not None:
             raise _closed(self._draft)
