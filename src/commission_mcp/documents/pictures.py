@@ -35,11 +35,13 @@ ENLARGED_AT_MOST = 3
 """Small pictures are enlarged: Tesseract wants letters of 20 pixels and more."""
 
 SECONDS_TO_ANSWER = 20
-DOTS_AN_INCH = 300
+STATED_DOTS_AN_INCH = 70
+"""What Tesseract is told of a picture's resolution: with the true 300 it takes small letters for specks."""
+
 USUAL_WORD_POINTS = 8.0
 PAGE_MODE = 3  # find the columns and blocks of a page
 SPARSE_MODE = 11  # find as much as there is, in any order
-SURE_PERCENT = 20
+SURE_PERCENT = 0
 TSV_FIELDS = 12
 TSV_WORD = "5"
 
@@ -85,7 +87,9 @@ class TesseractProgram:
         import pytesseract  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - only where it is used
 
         def read(mode: int) -> list[Seen]:
-            made = pytesseract.image_to_data(picture, lang=self.languages, config=f"--psm {mode}")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            made = pytesseract.image_to_data(
+                picture, lang=self.languages, config=f"--psm {mode} --dpi {STATED_DOTS_AN_INCH}"
+            )  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             return _seen(str(made))  # pyright: ignore[reportUnknownArgumentType]
 
         return read(PAGE_MODE) or read(SPARSE_MODE)
@@ -106,7 +110,7 @@ class TesseractLibrary:
         def read(mode: int) -> list[Seen]:
             with PyTessBaseAPI(path=str(self.data), lang=self.languages, psm=mode) as engine:  # pyright: ignore[reportArgumentType] - its PSM is plain numbers
                 engine.SetImage(picture)  # pyright: ignore[reportUnknownMemberType]
-                engine.SetSourceResolution(DOTS_AN_INCH)
+                engine.SetSourceResolution(STATED_DOTS_AN_INCH)
                 engine.Recognize()
                 return _seen(engine.GetTSVText(0))
 

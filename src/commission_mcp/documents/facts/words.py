@@ -52,6 +52,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("invoice", r"invoices?|receipts?|rechnung|facture"),
         ("minutes", r"minutes|meeting notes|agenda|protokoll"),
         ("plan", r"plans?|compensation plan|commission plan|plan documents?"),
+        ("glossary", r"glossar(?:y|ies)|definitions"),
+        ("calendar", r"calendars?"),
         ("letter", r"letters?|memo(?:randum)?|notices?"),
     )
 )

@@ -15,6 +15,9 @@ CELL_GAP = 1.2
 SAME_LINE = 0.5
 """Words that share this part of the smaller one's height stand on one line."""
 
+NEAREST_ROWS = 3
+COVERED_SHARE = 0.3
+
 PROSE_CHARS_MIN = 25
 PROSE_LINES_MIN = 5
 GUTTER_STEP = 4.0
@@ -124,18 +127,29 @@ def _side_by_side(prose: list[_Run], gutter: float) -> bool:
 
 
 def _lines(runs: Sequence[_Run]) -> Iterator[Line]:
-    """The lines of a region, from top to bottom."""
-    rows: list[list[Word]] = []
-    low = high = 0.0
-    for word in sorted((word for run in runs for word in run.words), key=lambda word: (word.y0 + word.y1) / 2):
-        shared = min(high, word.y1) - max(low, word.y0)
-        if rows and shared >= SAME_LINE * min(high - low, word.y1 - word.y0):
-            rows[-1].append(word)
+    """The lines of a region, from top to bottom: runs at one height, unless they stand on one another."""
+    rows: list[list[_Run]] = []
+    for run in sorted(runs, key=lambda run: (run.y0 + run.y1) / 2):
+        row = next((row for row in reversed(rows[-NEAREST_ROWS:]) if _on_one_line(row, run)), None)
+        if row is None:
+            rows.append([run])
         else:
-            rows.append([word])
-            low, high = word.y0, word.y1
+            row.append(run)
     for row in rows:
-        yield _line(sorted(row, key=lambda word: word.x0))
+        yield _line(sorted((word for run in row for word in run.words), key=lambda word: word.x0))
+
+
+def _on_one_line(row: Sequence[_Run], run: _Run) -> bool:
+    first = row[0]
+    shared = min(first.y1, run.y1) - max(first.y0, run.y0)
+    level = shared >= SAME_LINE * min(first.y1 - first.y0, run.y1 - run.y0)
+    return level and not any(_collide(one, other) for there in row for one in there.words for other in run.words)
+
+
+def _collide(one: Word, other: Word) -> bool:
+    """Whether two words cannot be on one line, since one would cover the other."""
+    shared = min(one.x1, other.x1) - max(one.x0, other.x0)
+    return shared > COVERED_SHARE * min(one.x1 - one.x0, other.x1 - other.x0) + 1
 
 
 def _line(words: Sequence[Word]) -> Line:

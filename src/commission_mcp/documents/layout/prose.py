@@ -79,6 +79,8 @@ def _compound(before: str, after: str, known: AbstractSet[str]) -> bool:
     """Whether the hyphen at a line's end belongs to the word."""
     left = before.rsplit(maxsplit=1)[-1].lstrip("(\"'").lower()[:-1]
     right = after.split(maxsplit=1)[0].rstrip(",.;:!?)\"'").lower()
+    if any(not sign.isalpha() for sign in left.replace("-", "")):
+        return True  # an address, a code
     if left + right in known:
         return False
     return f"{left}-{right}" in known or "-" in left or len(left) == 1 or (left in known and right in known)

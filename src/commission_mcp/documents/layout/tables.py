@@ -17,6 +17,7 @@ ROW_GAP = 2.6
 LABELS_BETWEEN_MAX = 3
 """So many lines of one cell may stand between rows: labels that head a group of rows."""
 
+HEADING_SCALE = 1.12
 HEADER_LINES_MAX = 4
 NAME_CHARS_MAX = 60
 INDENT_POINTS = 12.0
@@ -59,6 +60,8 @@ def table_ends(lines: Sequence[Line], start: int) -> int:
         return start
     end = reach = start + 1
     while reach < len(lines) and reach - end <= LABELS_BETWEEN_MAX and _near(lines[reach - 1], lines[reach]):
+        if _begins_another(lines, reach, lines[start].size):
+            break
         reach += 1
         if len(lines[reach - 1].cells) > 1:
             end = reach
@@ -82,13 +85,25 @@ def table_of(lines: Sequence[Line], before: Table | None) -> Table:
         if head:
             names = [_name(lines[at : at + head], column) for column in columns]
             table = table.named(names)
-            table.rows.extend([cell.text for cell in line.cells] for line in lines[at : at + head])
+            table.rows.extend(_header_rows(lines[at : at + head], columns, names))
         elif at == 0 and before is not None and _same(columns, before.columns):
             table = table.named([column.name for column in before.columns])
         if not head:
             _add_row(table, lines, at)
         at += max(head, 1)
     return table
+
+
+def _header_rows(header: Sequence[Line], columns: Sequence[Column], names: Sequence[str]) -> list[list[str]]:
+    """The header as it is read: names that go over several lines as one row, others line by line."""
+    spanning = any(
+        sum(cell.x0 < column.x1 and cell.x1 > column.x0 for column in columns) > 1
+        for line in header
+        for cell in line.cells
+    )
+    if len(header) > 1 and not spanning and all(names):
+        return [list(names)]
+    return [[cell.text for cell in line.cells] for line in header]
 
 
 def _may_head(lines: Sequence[Line], at: int) -> bool:
@@ -120,22 +135,34 @@ def _over_columns(lines: Sequence[Line], start: int) -> bool:
     return False
 
 
+def _begins_another(lines: Sequence[Line], at: int, size: float) -> bool:
+    """Whether a line of one cell is a heading, or the title of another table with a header of its own."""
+    line = lines[at]
+    if len(line.cells) > 1:
+        return False
+    titled = line.bold and at + 1 < len(lines) and len(lines[at + 1].cells) > 1 and lines[at + 1].bold
+    return line.size >= HEADING_SCALE * size or (titled and not any(_data(cell.text) for cell in lines[at + 1].cells))
+
+
 def _near(above: Line, below: Line) -> bool:
     return below.y0 - above.y1 <= ROW_GAP * max(above.size, below.size)
 
 
 def _aligned(lines: Sequence[Line]) -> bool:
-    """Whether cells after the first stand below one another, as in a table and not by chance."""
-    pairs = [_stand_together(above, below) for above, below in pairwise(lines)]
-    return sum(pairs) * 10 >= len(pairs) * 6
+    """Whether cells beyond the left edge stand below one another, as in a table and not by chance."""
+    left = min(line.x0 for line in lines) + INDENT_POINTS
+    inner = [[cell for cell in line.cells if cell.x0 > left] for line in lines]
+    aligned = sum(
+        any(_below_one_another(a, b) for near in (inner[max(0, at - 3) : at], inner[at + 1 : at + 4]) for other in near
+            for a in cells for b in other)
+        for at, cells in enumerate(inner)
+    )  # fmt: skip
+    return aligned * 10 >= len(lines) * 6
 
 
-def _stand_together(above: Line, below: Line) -> bool:
-    return any(
-        min(abs(a.x0 - b.x0), abs(a.x1 - b.x1), abs(a.x0 + a.x1 - b.x0 - b.x1) / 2) <= ALIGNED_POINTS
-        for a in above.cells[1:]
-        for b in below.cells[1:]
-    )
+def _below_one_another(a: Cell, b: Cell) -> bool:
+    edges = abs(a.x0 - b.x0), abs(a.x1 - b.x1), abs(a.x0 + a.x1 - b.x0 - b.x1) / 2
+    return min(edges) <= ALIGNED_POINTS
 
 
 def _listing(lines: Sequence[Line]) -> bool:
