@@ -116,6 +116,29 @@ def test_a_question_is_read_up_to_its_limit() -> None:
     assert "zebra" not in question.terms
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "in ",
+        "in  ",
+        " ",
+        "if not ",
+        "round ",
+        "data really ",
+        "lyly",
+        "1,",
+        "FY",
+        "Q",
+        "answer in ",
+        "\t\n",
+        "metric not if. ",
+    ],
+)
+def test_no_question_takes_long(piece: str) -> None:
+    """Repetitions that would keep a careless pattern busy for hours."""
+    assert understand(piece * (LENGTH_MAX // len(piece) - 1) + "x", built_in()).text
+
+
 @given(st.text(max_size=400))
 def test_any_text_can_be_asked(text: str) -> None:
     question = understand(text, built_in())

@@ -53,6 +53,7 @@ class Corpus:
         document_of: The document of each row.
         first_row: The first row of each document.
         router: What the documents are known by.
+        languages: The languages that its words were stemmed in.
     """
 
     documents: tuple[Listed, ...]
@@ -62,16 +63,12 @@ class Corpus:
     document_of: npt.NDArray[np.int32] = field(repr=False)
     first_row: npt.NDArray[np.int64] = field(repr=False)
     router: Router = field(repr=False)
+    languages: frozenset[str]
 
     @property
     def size(self) -> int:
         """How many passages there are."""
         return len(self.document_of)
-
-    @property
-    def languages(self) -> frozenset[str]:
-        """The languages that its words were stemmed in."""
-        return frozenset(listed.facts.language or DEFAULT_LANGUAGE for listed in self.documents)
 
     def chunk(self, row: int) -> Chunk:
         """The passage of a row."""
@@ -140,6 +137,7 @@ def _corpus(documents: Sequence[Listed], lexical: LexicalIndex, dense: DenseInde
         np.repeat(np.arange(len(documents), dtype=np.int32), counts),
         np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))[:-1].astype(np.int64),
         Router([label_of(listed.name, listed.facts) for listed in documents]),
+        frozenset(listed.facts.language or DEFAULT_LANGUAGE for listed in documents),
     )
 
 

@@ -112,7 +112,7 @@ def understand(question: str, lexicon: Lexicon, languages: Iterable[str] = ()) -
         lexicon: The domain's words.
         languages: Languages of the documents, ISO 639-1; English is always among them.
     """
-    plain = question[:LENGTH_MAX]
+    plain = " ".join(question[:LENGTH_MAX].split())
     fiscal = _FISCAL.search(plain) is not None
     plain = _years_written_out(plain)
     text = without_remarks(plain)
@@ -133,7 +133,7 @@ def understand(question: str, lexicon: Lexicon, languages: Iterable[str] = ()) -
 
 def without_remarks(question: str) -> str:
     """The question without how to answer it: units, rounding, roles to play, what to do if it makes no sense."""
-    text = question
+    text = " ".join(question.split())  # so that no pattern below meets long runs of spaces, which cost it much time
     for remark in (*_REMARKS, _UNITS):
         text = remark.sub(" ", text)
     sentences = [_without_instructions(sentence) for sentence in _SENTENCE.split(text)]
