@@ -9,6 +9,7 @@ import typer
 from commission_mcp.cli import (
     ask,
     audit,
+    backup,
     check_sql,
     client,
     demo,
@@ -50,6 +51,8 @@ commands.command("search")(ask.search)
 commands.command("history")(ask.history)
 commands.command("calculate")(ask.calculate)
 commands.command("health")(ask.health)
+commands.command("backup")(backup.backup)
+commands.command("restore")(backup.restore)
 commands.command("host-config")(host_config.host_config)
 commands.command("check-sql")(check_sql.check_sql)
 commands.command("token")(token.token)
