@@ -280,3 +280,10 @@ async def test_an_address_means_a_document_of_the_client_or_for_all(
     else:
         collection, name = named(collections, address)
         assert (collection.client_id, name) == expected
+
+
+async def test_a_client_without_documents_has_no_index(library: Library, places: Places) -> None:
+    await index(library, "client-a")
+
+    assert await sources(library, "client-a", "anything") == []
+    assert not places.indexes.exists()

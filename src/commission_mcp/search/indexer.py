@@ -33,7 +33,7 @@ CUTTING_VERSION = 1
 
 _RACY_S = 2.0
 _COMMIT_DOCUMENTS, _COMMIT_S = 64, 1.0
-_EMBED_TEXTS = 16
+_EMBED_TEXTS = 32
 _log = logging.getLogger("commission_mcp.indexing")
 
 
@@ -142,6 +142,9 @@ class Indexing:
         Raises:
             OSError: the folder or the store cannot be read or written.
         """
+        if await to_thread.run_sync(self._has_nothing):
+            self._tell(phase=Phase.DONE)
+            return self.progress
         context = self.store.indexing()
         writer = await to_thread.run_sync(context.__enter__)
         try:
@@ -156,6 +159,10 @@ class Indexing:
         finally:
             # In this thread: it must also happen when the task is cancelled.
             context.__exit__(None, None, None)
+
+    def _has_nothing(self) -> bool:
+        """Whether there are no documents and never were any: then there is no index either."""
+        return self.store.signature() is None and not self.folder.files()
 
     async def _read_all(self, writer: Writer) -> None:
         found = await to_thread.run_sync(self.folder.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Library:
         self.shelves = Shelves(bounds.memory_bytes, cutting.mask)
         self._listeners: set[Callable[[Collection], None]] = set()
         self._before: dict[str, tuple[int, ...] | None] = {}
-        self._announced: dict[str, frozenset[tuple[str, str]]] = {}
+        self._announced: dict[str, str] = {}
 
     def collections(self, client_id: str) -> tuple[Collection, Collection]:
         """What a client may read: its own documents first, then those for all. From now on they are kept up to date."""
@@ -227,9 +228,12 @@ class Library:
             listener(collection)
 
 
-def _readable(collection: Collection) -> frozenset[tuple[str, str]]:
-    """The documents that can be read, each with the mark of its content."""
-    return frozenset((name, of.sha256) for name, of in collection.store.known().items() if not of.failed)
+def _readable(collection: Collection) -> str:
+    """A mark of the documents that can be read and of their contents."""
+    known = collection.store.known()
+    return hashlib.sha256(
+        repr(sorted((name, of.sha256) for name, of in known.items() if not of.failed)).encode()
+    ).hexdigest()
 
 
 def _lacking(shelf: Shelf) -> str:
