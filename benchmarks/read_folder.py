@@ -40,10 +40,15 @@ def found_share(text: str, expected: Path) -> float:
 
 async def read_folder(folder: Path, workers: int, expected: Path | None, show: str) -> None:
     """Read the files and print a line for each."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path async for path in anyio.Path(folder).rglob("*") if await path.is_file()]
+    free = anyio.CapacityLimiter(workers)
     lines: dict[str, str] = {}
 
     async def read(reader: DocumentReader, path: Path) -> None:
+        async with free:
+            await read_one(reader, path)
+
+    async def read_one(reader: DocumentReader, path: Path) -> None:
         name = path.relative_to(folder).as_posix()
         known = expected / f"{path.stem}.md" if expected else None
         began_s = perf_counter()
@@ -59,8 +64,8 @@ async def read_folder(folder: Path, workers: int, expected: Path | None, show: s
 
     began_s = perf_counter()
     async with open_reader(workers=workers) as reader, anyio.create_task_group() as group:
-        for path in paths:
-            group.start_soon(read, reader, path)
+        for path in sorted(paths):
+            group.start_soon(read, reader, Path(path))
     for name in sorted(lines):
         print(f"{name}: {lines[name]}")
     refused = sum(line.startswith("REFUSED") for line in lines.values())

@@ -117,7 +117,7 @@ def test_a_scanned_page_is_read_by_ocr(make_picture: Callable[..., bytes]) -> No
     document = read(file.tobytes())
 
     assert "Territory North 7.5 percent" in " ".join(texts(document))
-    assert document.notes == ("Page 1 was read by OCR.",)
+    assert document.notes == ("Read by OCR: page 1.",)
 
 
 def test_pictures_on_a_page_are_read(make_picture: Callable[..., bytes]) -> None:

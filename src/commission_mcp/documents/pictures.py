@@ -87,10 +87,9 @@ class TesseractProgram:
         import pytesseract  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - only where it is used
 
         def read(mode: int) -> list[Seen]:
-            made = pytesseract.image_to_data(
-                picture, lang=self.languages, config=f"--psm {mode} --dpi {STATED_DOTS_AN_INCH}"
-            )  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            return _seen(str(made))  # pyright: ignore[reportUnknownArgumentType]
+            options = f"--psm {mode} --dpi {STATED_DOTS_AN_INCH}"
+            made: object = pytesseract.image_to_data(picture, lang=self.languages, config=options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return _seen(str(made))  # pyright: ignore[reportUnknownArgumentType] - TSV, as asked
 
         return read(PAGE_MODE) or read(SPARSE_MODE)
 

@@ -59,6 +59,8 @@ def parse(content: bytes, named: Format, draft: Draft, ocr: Ocr | None) -> None:
         draft.note("The file was damaged and has been repaired; something may be missing.")
     pages = _Pages(file, draft, ocr)
     reader = LayoutReader(draft, [pages.layout(number) for number in range(file.page_count)])
+    if pages.recognised:
+        draft.note(f"Read by OCR: {_page_ranges(pages.recognised)}.")
     for number in range(file.page_count):
         reader.take(number + 1, number)
         place = Place(page=number + 1, section=reader.section)
@@ -103,6 +105,7 @@ class _Pages:
         self._draft = draft
         self._ocr = ocr
         self._seen: set[int] = set()
+        self.recognised: list[int] = []
 
     def layout(self, number: int) -> PageLayout:
         """What stands on a page, counted from 0; read by OCR where it is a picture."""
@@ -147,7 +150,7 @@ class _Pages:
             self._draft.pictures_unread += 1
             return []
         picture = _rendered(page, page.rect, self._draft.limits)
-        self._draft.note(f"Page {page.number + 1} was read by OCR.")
+        self.recognised.append(page.number + 1)
         return words_seen(self._ocr.words(picture), page.rect.width / picture.width)
 
     def _text_in(self, page: Any, where: Any) -> str:  # noqa: ANN401 - as above
@@ -156,6 +159,17 @@ class _Pages:
             return ""
         self._draft.pictures_read += 1
         return picture_text(_rendered(page, where, self._draft.limits), self._ocr)
+
+
+def _page_ranges(pages: list[int]) -> str:
+    """Pages in words: ``page 1, pages 4-9``."""
+    ranges: list[list[int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][1] + 1:
+            ranges[-1][1] = page
+        else:
+            ranges.append([page, page])
+    return ", ".join(f"page {first}" if first == last else f"pages {first}-{last}" for first, last in ranges)
 
 
 def _words(page: Any) -> Iterator[Word]:  # noqa: ANN401 - PyMuPDF's classes carry no types
