@@ -10,14 +10,17 @@ from tempfile import TemporaryFile
 from time import perf_counter
 from typing import Any
 
+from anyio import to_thread
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from rich.console import Console
 from rich.table import Table
 
-from commission_mcp.app import login_limits, open_administration
+from commission_mcp.app import document_places, login_limits, open_administration, open_documents
+from commission_mcp.documents.demo import copy_demo_documents
 from commission_mcp.errors import PROBLEMS_META, Code
 from commission_mcp.hosts import Host, native_launch, started_entry
+from commission_mcp.search.jobs import Job
 from commission_mcp.settings import Settings
 from commission_mcp.storage import Client as TenantClient
 from commission_mcp.storage import add_client, find_client
@@ -37,6 +40,9 @@ ORDER BY p.amount DESC
 LIMIT 8
 """
 _SEED_QUERY = "SELECT * FROM commission_plans WHERE client_id = %s AND status = 'active'"
+
+_SEED_QUESTION = "Find information about Q4 performance bonuses"
+_SEED_SOURCES = frozenset({"client-abc/q4-bonuses.pdf", "client-abc/performance-metrics.xlsx"})
 
 
 class Unexpected(Exception):  # noqa: N818 - what the demonstration ends with, said to a person
@@ -61,6 +67,7 @@ async def demonstrate(settings: Settings) -> bool:
     console.rule("commission-mcp demo")
     started_s = perf_counter()
     await _load(settings, console)
+    await _index_documents(settings, console)
     arguments = ["-m", "commission_mcp", "serve", "--data-directory", str(settings.data_directory)]
     server = StdioServerParameters(command=sys.executable, args=[*arguments, "--client", "client-abc"])
     good = True
@@ -99,6 +106,33 @@ async def _load(settings: Settings, console: Console) -> None:
             console.print(f"  {demo.name} ({demo.client_id}): {loaded} in {perf_counter() - started_s:.1f} s")
         if settings.postgres_url is None:
             await connection.execute("ANALYZE")
+
+
+async def _index_documents(settings: Settings, console: Console) -> None:
+    """Put the demo documents where they are missing, and index those that the demonstration searches."""
+    if not settings.documents_directory.is_relative_to(settings.data_directory):
+        console.print(f"  demo documents are not put into {settings.documents_directory}, which is a folder of yours")
+        return
+    started_s = perf_counter()
+    copied = await to_thread.run_sync(copy_demo_documents, settings.documents_directory)
+    unwatched = settings.model_copy(update={"documents_watch_s": 0})
+    with console.status("reading documents ...") as status:
+
+        async def tell(job: Job) -> None:
+            at = job.progress
+            status.update(f"documents: {at.phase}, {at.done:,} of {at.total:,}")
+
+        async with open_documents(unwatched) as library:
+            for collection in document_places(settings).of_client("client-abc"):
+                library.jobs.start(collection)
+                await library.jobs.follow(collection, tell)
+            listed = await library.listing("client-abc")
+            failures = [len(await library.failures(each)) for each in library.collections("client-abc")]
+            job = library.jobs.last(library.collections("client-abc")[0])
+    console.print(
+        f"  {len(copied)} documents copied; {len(listed)} of client-abc and for all are indexed, {sum(failures)} "
+        f"cannot be read, in {perf_counter() - started_s:.1f} s. {job.progress.note if job else ''}".rstrip()
+    )
 
 
 async def _show(step: Step, client: Client, console: Console) -> bool:
@@ -193,11 +227,25 @@ async def _foreign(client: Client, console: Console) -> str:
     return f"0 rows of {', '.join(others)} can be seen; {own['rows'][0][1]:,} sales of client-abc can"
 
 
+async def _documents(client: Client, console: Console) -> str:
+    console.print(f"  {_SEED_QUESTION}")
+    answer, elapsed_ms = await _call(client, "rag_search", query=_SEED_QUESTION)
+    for result in answer["results"][:3]:
+        console.print(f"  [{result['document']}, {result['location']}]", markup=False)
+        console.print("    " + " ".join(result["text"].split())[:160], markup=False, style="dim")
+    missing = _SEED_SOURCES - set(answer["sources"])
+    _expect(not missing, f"{sorted(missing)} are not among the sources {answer['sources']}")
+    foreign = [source for source in answer["sources"] if not source.startswith(("client-abc/", "shared/"))]
+    _expect(not foreign, f"{foreign} are another client's")
+    return f"from {', '.join(sorted(_SEED_SOURCES))}, {answer['mode']}, in {elapsed_ms:.1f} ms"
+
+
 _STEPS = (
     Step("The tools, as a host sees them", _tools),
     Step("What is there to ask? (schema)", _schema),
     Step("Who was paid what in May 2026? (query)", _join),
     Step("The query of the older dashboard, as written", _seed_query),
+    Step("A question to the documents, as the older dashboard was asked", _documents),
     Step("A write", _write),
     Step("Another client's rows", _foreign),
 )
