@@ -318,7 +318,11 @@ async def open_app(
             rates = Opening(lambda: _open_rates(settings), lazy=True)
             tasks.start_soon(rates.run)
             limits = _call_limits(settings, rates)
-        trail = Trail(sessions.get, mask) if settings.history_trail else None
+
+        async def usual_ttl_s(caller: Caller) -> int | None:
+            return (await (await opening.get()).database.admit(caller)).history_ttl_s
+
+        trail = Trail(sessions.get, usual_ttl_s, mask) if settings.history_trail else None
         if trail is not None:
             tasks.start_soon(trail.run)
         tasks.start_soon(_deliverer(settings, opening).run)

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from commission_mcp.embedded import open_servers
-from commission_mcp.storage import administration
+from commission_mcp.storage import administration, operations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -316,3 +316,19 @@ def test_starting_the_server_imports_no_redis() -> None:
     program = "import sys, commission_mcp.server; sys.exit('redis' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+async def test_a_client_may_keep_its_conversations_for_a_time_of_its_own(
+    connect: Connect, installation: Installation
+) -> None:
+    own = "UPDATE cm.client_profile SET history_ttl_s = %s WHERE client_id = 'client-b'"
+    async with connect(installation, "client-b") as client, operations(installation.address) as connection:
+        await connection.execute(own, [7_200])
+        try:
+            usual = await call(client, "append", role="user", content="hello")
+            asked = await call(client, "append", role="user", content="hello", ttl_s=90)
+        finally:
+            await connection.execute(own, [None])
+        global_ = await call(client, "append", role="user", content="hello")
+
+    assert [answer["ttl_remaining"] for answer in (usual, asked, global_)] == [7_200, 90, 3_600]

@@ -37,6 +37,12 @@ Model: TypeAlias = Annotated[
 Compliance: TypeAlias = Annotated[
     str | None, typer.Option("--compliance-level", help="Decides the approval steps.", show_default=False)
 ]
+HistoryTtl: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--history-ttl-s", min=60, max=2_592_000, help="Seconds that conversations are kept.", show_default=False
+    ),
+]
 OverrideKeys: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--override-key", help="key=priority or key=priority:multiplier; repeatable.", show_default=False),
@@ -65,6 +71,7 @@ def add(
     time_zone: TimeZone = None,
     commission_model: Model = None,
     compliance_level: Compliance = None,
+    history_ttl_s: HistoryTtl = None,
     override_key: OverrideKeys = None,
     approval: Approvals = None,
     template: Templates = None,
@@ -76,7 +83,7 @@ def add(
 
     wanted = _changed(
         Client(client_id, name or client_id),
-        _given(name, region, tier, currency, time_zone, commission_model, compliance_level),
+        _given(name, region, tier, currency, time_zone, commission_model, compliance_level, history_ttl_s),
     )
     lists = _lists(override_key, approval, template)
 
@@ -99,6 +106,7 @@ def set_(
     time_zone: TimeZone = None,
     commission_model: Model = None,
     compliance_level: Compliance = None,
+    history_ttl_s: HistoryTtl = None,
     override_key: OverrideKeys = None,
     approval: Approvals = None,
     template: Templates = None,
@@ -107,7 +115,7 @@ def set_(
     env_file: EnvFile = None,
 ) -> None:
     """Change a client; what is not named stays."""
-    changes = _given(name, region, tier, currency, time_zone, commission_model, compliance_level)
+    changes = _given(name, region, tier, currency, time_zone, commission_model, compliance_level, history_ttl_s)
     lists = _lists(override_key, approval, template)
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> Client:
@@ -178,15 +186,15 @@ async def _existing(connection: Administration, client_id: str) -> Client:
     return client
 
 
-def _given(*values: str | None) -> dict[str, str]:
-    names = ("name", "region", "tier", "currency", "time_zone", "commission_model", "compliance_level")
+def _given(*values: str | int | None) -> dict[str, str | int]:
+    names = ("name", "region", "tier", "currency", "time_zone", "commission_model", "compliance_level", "history_ttl_s")
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _changed(client: Client, changes: dict[str, str]) -> Client:
+def _changed(client: Client, changes: dict[str, str | int]) -> Client:
     from dataclasses import replace
 
-    return replace(client, **changes)  # pyright: ignore[reportArgumentType] - all of these fields are text
+    return replace(client, **changes)  # pyright: ignore[reportArgumentType] - each value is of its field's type
 
 
 def _lists(override_keys: list[str] | None, approvals: list[str] | None, templates: list[str] | None) -> ProfileLists:

@@ -35,6 +35,7 @@ class Client:
         commission_model: flat, slab or tiered.
         compliance_level: Decides which approval steps a plan needs; empty takes the region's default.
         active: False when disabled.
+        history_ttl_s: Conversations are forgotten this long after their last message; None: as the setting says.
     """
 
     client_id: str
@@ -46,6 +47,7 @@ class Client:
     commission_model: str = "tiered"
     compliance_level: str = ""
     active: bool = True
+    history_ttl_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,8 @@ async def add_client(
             [complete.client_id, complete.name, complete.currency, complete.time_zone],
         )
         await connection.execute(
-            "INSERT INTO cm.client_profile (client_id, region, tier, commission_model, compliance_level) "
-            "VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO cm.client_profile (client_id, region, tier, commission_model, compliance_level, "
+            "history_ttl_s) VALUES (%s, %s, %s, %s, %s, %s)",
             [complete.client_id, *_profile(complete)],
         )
         await connection.execute(
@@ -134,8 +136,8 @@ async def set_client(connection: psycopg.AsyncConnection, client: Client, lists:
             [complete.name, complete.currency, complete.time_zone, complete.client_id],
         )
         await connection.execute(
-            "UPDATE cm.client_profile SET region = %s, tier = %s, commission_model = %s, compliance_level = %s "
-            "WHERE client_id = %s",
+            "UPDATE cm.client_profile SET region = %s, tier = %s, commission_model = %s, compliance_level = %s, "
+            "history_ttl_s = %s WHERE client_id = %s",
             [*_profile(complete), complete.client_id],
         )
         try:
@@ -178,7 +180,8 @@ async def list_clients(connection: psycopg.AsyncConnection) -> list[Client]:
     """All clients, by key."""
     cursor = await connection.execute(
         "SELECT c.client_id, c.name, c.base_currency, c.time_zone, p.region, p.tier, p.commission_model, "
-        "p.compliance_level, c.active FROM cm.client c JOIN cm.client_profile p USING (client_id) ORDER BY c.client_id"
+        "p.compliance_level, c.active, p.history_ttl_s FROM cm.client c JOIN cm.client_profile p USING (client_id) "
+        "ORDER BY c.client_id"
     )
     return [Client(*row) for row in await cursor.fetchall()]
 
@@ -222,7 +225,7 @@ def _not_a_choice(path: str, value: str | None, allowed: Collection[str | None])
 
 
 def _profile(client: Client) -> list[object]:
-    return [client.region, client.tier, client.commission_model, client.compliance_level]
+    return [client.region, client.tier, client.commission_model, client.compliance_level, client.history_ttl_s]
 
 
 async def _write_lists(connection: psycopg.AsyncConnection, client_id: str, lists: ProfileLists) -> None:

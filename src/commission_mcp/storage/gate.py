@@ -31,6 +31,7 @@ class Admission:
         time_zone: The client's time zone, for business dates.
         versions: For each kind of the client's data a mark that is another one after every change.
         today: The date, in UTC, as the database has it.
+        history_ttl_s: How long the client's conversations outlive their last message; None: as the settings say.
     """
 
     caller: Caller
@@ -41,6 +42,7 @@ class Admission:
     time_zone: str
     versions: Mapping[str, str]
     today: str
+    history_ttl_s: int | None = None
 
 
 # An answer of the gate, on its way to the part of the same request that asks for it again.
@@ -75,7 +77,7 @@ class Gate:
             _ahead.set(None)
             return ahead[1]
         row = await self._ask(caller)
-        client_active, user_active, user_id, roles, epoch, masked, clear, rules, time_zone, versions, today = row
+        client_active, user_active, user_id, roles, epoch, masked, clear, rules, time_zone, versions, today, ttl_s = row
         if client_active is None:
             raise _unknown_client(caller)
         if not client_active:
@@ -92,7 +94,7 @@ class Gate:
         logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
         visible = rules.get(granted.masking, {})
         return Admission(
-            granted, user_id, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat()
+            granted, user_id, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat(), ttl_s
         )
 
     async def ping(self) -> None:

@@ -115,25 +115,21 @@ async def chat_history(
     given = {"session_id": session_id, "role": role, "content": content or None, "sources": sources}
     _check(action, {**given, "context": context, "cursor": cursor, "ttl_s": ttl_s})
     caller.require_client(client_id)
-    admitted = await _admitted(app, caller)
+    admission = await (await app.database()).admit(caller)
+    admitted = admission.caller
+    admitted.require(*Role)  # every role may keep conversations
     sessions = await app.sessions()
     if action == "append" and role is not None:
         message = Message(role, content, tuple(sources or ()), context)
-        return _stored(admitted, await sessions.append(admitted, message, session_id, ttl_s))
+        usual_ttl_s = admission.history_ttl_s
+        stored = await sessions.append(admitted, message, session_id, ttl_s, usual_ttl_s=usual_ttl_s)
+        return _stored(admitted, stored)
     if action == "clear" and session_id is not None:
         await sessions.clear(admitted, session_id)
         return _cleared(admitted, session_id)
     if action == "sessions":
         return _listed(admitted, await sessions.sessions(admitted, sessions_max=limit, cursor=cursor))
     return _read(admitted, sessions, await sessions.read(admitted, session_id, messages_max=limit, cursor=cursor))
-
-
-async def _admitted(app: CurrentApp, caller: Caller) -> Caller:
-    """The caller with the roles that the database grants now; every role may keep conversations."""
-    database = await app.database()
-    admitted = (await database.admit(caller)).caller
-    admitted.require(*Role)
-    return admitted
 
 
 def _check(action: Action, arguments: dict[str, object]) -> None:

@@ -86,7 +86,13 @@ class Sessions:
         self._owner_key = credentials.sealing_key("history owner")
 
     async def append(
-        self, caller: Caller, message: Message, session_id: str | None = None, ttl_s: int | None = None
+        self,
+        caller: Caller,
+        message: Message,
+        session_id: str | None = None,
+        ttl_s: int | None = None,
+        *,
+        usual_ttl_s: int | None = None,
     ) -> Session:
         """Append a message to a session of the caller, which begins with it if there is none of that id.
 
@@ -95,6 +101,7 @@ class Sessions:
             message: What was said.
             session_id: The session; without one, a new session begins.
             ttl_s: From now on the session is forgotten so many seconds after its last message.
+            usual_ttl_s: The same for a session that begins, where nothing is said of it; None: as the limits say.
 
         Returns:
             The session, as it is now.
@@ -110,7 +117,7 @@ class Sessions:
             self._owner(caller),
             identifiers.mint(),
             self._records.encode(message.checked(), keys.messages),
-            self._limits.ttl_s * 1000,
+            (usual_ttl_s or self._limits.ttl_s) * 1000,
             "" if ttl_s is None else ttl_s * 1000,
             self._limits.messages_max,
             self._limits.bytes_max,
@@ -194,13 +201,13 @@ class Sessions:
             raise _not_found()
         return len(_Keys.of(caller.client_id, session_id).pair)
 
-    async def continue_latest(self, caller: Caller, message: Message) -> Session:
+    async def continue_latest(self, caller: Caller, message: Message, *, usual_ttl_s: int | None = None) -> Session:
         """Append a message to the caller's latest session, or to a new one where there is none.
 
         Raises:
             Refused: as `append` does.
         """
-        return await self.append(caller, message, await self._latest(caller))
+        return await self.append(caller, message, await self._latest(caller), usual_ttl_s=usual_ttl_s)
 
     async def state(self) -> RedisState:
         """What the server says of itself.

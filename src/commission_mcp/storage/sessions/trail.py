@@ -34,13 +34,18 @@ class Trail:
 
     Args:
         sessions: The conversations, once they are open.
+        usual_ttl_s: How long a conversation of this caller is kept, where its client says so.
         hidden: Puts other characters in the place of personal data.
     """
 
     def __init__(
-        self, sessions: Callable[[], Awaitable[Sessions]], hidden: Callable[[str], str] = lambda text: text
+        self,
+        sessions: Callable[[], Awaitable[Sessions]],
+        usual_ttl_s: Callable[[Caller], Awaitable[int | None]],
+        hidden: Callable[[str], str],
     ) -> None:
         self._sessions = sessions
+        self._usual_ttl_s = usual_ttl_s
         self._hidden = hidden
         self._sending, self._receiving = anyio.create_memory_object_stream[tuple[Caller, Message]](_WAITING_MAX)
 
@@ -66,7 +71,8 @@ class Trail:
         async with self._sending, self._receiving:
             async for caller, message in self._receiving:
                 try:
-                    await (await self._sessions()).continue_latest(caller, message)
+                    ttl_s = await self._usual_ttl_s(caller)
+                    await (await self._sessions()).continue_latest(caller, message, usual_ttl_s=ttl_s)
                 except Refused as refused:
                     # The call was answered; that it left no trail is no reason to fail anything.
                     _log.warning("an entry of the trail was not kept", extra={"code": refused.problems[0].code})
