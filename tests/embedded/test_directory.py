@@ -45,6 +45,13 @@ def test_an_empty_folder_is_taken_and_closed_to_others(tmp_path: Path) -> None:
     assert stat.S_IMODE(claim(folder).root.stat().st_mode) == 0o700
 
 
+def test_documents_model_and_index_may_be_there_before_the_servers_first_start(tmp_path: Path) -> None:
+    for name in ("documents", "model", "index"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+
+    assert stat.S_IMODE(claim(tmp_path / "data").root.stat().st_mode) == 0o700
+
+
 def test_somebodys_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
 

@@ -38,6 +38,8 @@ _SECRET_BYTES = 32
 _FILE_BYTES_MAX = 10_000
 _LOCK_TRIES, _LOCK_PAUSE_S = 1000, 0.01
 _NOT_CONTENT = frozenset({"lost+found", ".DS_Store", ".new-layout.json", ".new-secrets.json"})
+# What may be there before the servers first start: documents put there, and what `model fetch` and `index` have made.
+_OTHER_PARTS = frozenset({"documents", "model", "index"})
 _CHOOSE_ANOTHER = "Set COMMISSION_DATA_DIR to another directory"
 
 
@@ -153,7 +155,7 @@ def _check_layout(root: Path) -> None:
     if mark.exists():
         _require_this_layout(root, _read_object(mark))
         return
-    if {entry.name for entry in root.iterdir()} - _NOT_CONTENT:
+    if {entry.name for entry in root.iterdir()} - _NOT_CONTENT - _OTHER_PARTS:
         raise _unusable(root, "is not empty, and not a data directory of this program.")
     _write_private(mark, {"layout": LAYOUT, "postgres_major": POSTGRES_MAJOR, "written_by": __version__})
 
