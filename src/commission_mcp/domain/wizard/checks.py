@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from itertools import combinations
 from typing import cast
@@ -76,7 +76,7 @@ def _metadata(draft: Draft, inline: Inline, known: Known) -> Iterator[Problem]:
 def _profile(profile: Fields, known: Known) -> Iterator[Problem]:
     path = "client_specific_rules"
     currency, region, level = profile.get("currency"), profile.get("region"), profile.get("compliance_level")
-    if currency not in known.currencies:
+    if not _among(currency, known.currencies):
         near = nearest(currency, known.currencies)
         yield Problem(
             Code.CURRENCY,
@@ -84,7 +84,7 @@ def _profile(profile: Fields, known: Known) -> Iterator[Problem]:
             f"{near}Send an ISO 4217 code such as {known.base_currency}.",
             f"{path}.currency",
         )
-    if region is not None and known.regions and region not in known.regions:
+    if region is not None and known.regions and not _among(region, known.regions):
         near = nearest(region, known.regions)
         listed = ", ".join(sorted(known.regions))
         yield Problem(
@@ -98,6 +98,11 @@ def _profile(profile: Fields, known: Known) -> Iterator[Problem]:
             f"{nearest(level, levels)}There are: {', '.join(levels)}.",
             f"{path}.compliance_level",
         )
+
+
+def _among(value: object, names: Collection[str]) -> bool:
+    """Whether the value is one of the names; what is no text never is."""
+    return isinstance(value, str) and value in names
 
 
 def _rules(draft: Draft, inline: Inline) -> Iterator[Problem]:
