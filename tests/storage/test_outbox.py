@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ALICE = Caller("client-a", LOCAL_ISSUER, "local", frozenset({Role.PLAN_AUTHOR}))
-DEFINITION = {
+DEFINITION: dict[str, Any] = {
     "plan_name": "Delivered",
     "calculation_schedule": "Monthly",
     "payment_schedule": "Monthly",
@@ -392,6 +392,31 @@ async def test_a_queued_message_without_a_destination_waits(post: Post, receiver
     await post.deliver()
 
     assert await post.state() == (0, 0, None)
+
+
+async def test_a_running_server_delivers_what_is_submitted_and_decided(
+    post: Post, receiver: Receiver, connect: Connect, postgres_18: Installation
+) -> None:
+    fields = {
+        "plan_name": "Delivered by itself", "calculation_schedule": "Monthly", "assignee_type": "Territory",
+        "valid_from": "2036-01-01", "valid_to": None, **DEFINITION["rules"][0], "assignments": [{"territory": "north"}],
+    }  # fmt: skip
+    receiver.answer = says(503)
+    async with connect(postgres_18, roles="plan_author", outbox_poll_ms=10) as client:
+        answer: dict[str, Any] = {"next": {"arguments": {"action": "start", "fields": fields}}}
+        for _ in ("start", "review", "submit"):
+            answer = (await client.call_tool("plan_wizard", answer["next"]["arguments"])).structured_content or {}
+        assert answer["plan"]["status"] == "submitted"  # whatever the backend does
+        with anyio.fail_after(20):
+            while not receiver.received:
+                await anyio.sleep(0.01)
+        receiver.answer = says(200)
+        with anyio.fail_after(20):
+            while (await post.state())[0]:
+                await anyio.sleep(0.01)
+
+    assert [body["sha256"] for body in receiver.posts()] == [answer["plan"]["sha256"]] * len(receiver.received)
+    assert len({headers["Idempotency-Key"] for _, headers, _ in receiver.received}) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from mcp.client import Client
 
 from commission_mcp.storage import operations
 
 if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+
     from conftest import Connect, Demo, Installation
 
 pytestmark = pytest.mark.anyio
@@ -214,6 +217,53 @@ async def test_an_approved_version_cannot_be_edited(people: People, postgres_18:
             await connection.execute(
                 "UPDATE cm.plan_version SET description = 'x' WHERE plan_id = %s", [plan["plan_id"]]
             )
+
+
+async def test_of_two_plans_of_one_name_one_is_submitted(people: People) -> None:
+    """The name is checked in the draft, and once more by the database when both submit at the same time."""
+    reviews: list[dict[str, Any]] = []
+    for client in (people.author, people.everyone):
+        answer = await call(client, "plan_wizard", action="start", fields={**FIELDS, "plan_name": "Only one"})
+        reviews.append(await call(client, "plan_wizard", action="review", draft_id=answer["draft_id"]))
+    results: list[CallToolResult] = []
+
+    async def submit(client: Client, review: dict[str, Any]) -> None:
+        results.append(await client.call_tool("plan_wizard", review["next"]["arguments"]))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(submit, people.author, reviews[0])
+        tasks.start_soon(submit, people.everyone, reviews[1])
+
+    assert sorted(bool(result.is_error) for result in results) == [False, True]
+    assert "E_NAME_TAKEN" in str(results[1 - [bool(result.is_error) for result in results].index(False)].meta)
+
+
+async def test_of_two_new_versions_at_a_time_the_second_must_be_reviewed_again(people: People) -> None:
+    plan = await submitted(people.author, "Two at a time")
+    reviews: list[dict[str, Any]] = []
+    for client in (people.author, people.everyone):
+        answer = await call(client, "plan_wizard", action="start", plan_id=plan["plan_id"])
+        reviews.append(await call(client, "plan_wizard", action="review", draft_id=answer["draft_id"]))
+    first = (await call(people.author, "plan_wizard", **reviews[0]["next"]["arguments"]))["plan"]
+    result = await people.everyone.call_tool("plan_wizard", reviews[1]["next"]["arguments"])
+
+    assert first["version"] == 2
+    assert "E_REVISION" in str(result.meta)
+
+
+async def test_of_two_decisions_on_a_step_at_a_time_one_counts(people: People) -> None:
+    plan = await submitted(people.author, "Decided once")
+    version = {"plan_id": plan["plan_id"], "sha256": plan["sha256"], "step": "manager_approval"}
+    results: list[CallToolResult] = []
+
+    async def settle(client: Client, decision: dict[str, str]) -> None:
+        results.append(await client.call_tool("decide_plan", {**version, **decision}))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(settle, people.approver, {"decision": "approve"})
+        tasks.start_soon(settle, people.everyone, {"decision": "reject", "comment": "no"})
+
+    assert sorted(bool(result.is_error) for result in results) == [False, True]
 
 
 async def test_what_waits_names_the_callers_own_steps(people: People) -> None:
