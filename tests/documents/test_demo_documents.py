@@ -71,4 +71,6 @@ def test_they_are_found_and_copied_without_touching_what_is_there(tmp_path: Path
     assert demo_documents().is_dir()
     assert own.read_bytes() == b"our own"
     assert sorted([*copied, f"{ABC}/policy.pdf"]) == NAMES
-    assert copy_demo_documents(tmp_path) == []
+    assert copy_demo_documents(tmp_path, tmp_path / "client-specific") == []
+    assert f"{ABC}/policy.pdf" in copy_demo_documents(tmp_path, tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "client-abc" / "policy.pdf").is_file()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import commission_mcp
 
+CLIENTS = "client-specific"
 INSTALLED = "demo_documents"
 """The folder inside the installed package; in a checkout it is `data`."""
 
@@ -18,21 +19,28 @@ def demo_documents() -> Path:
     return installed if installed.is_dir() else package.parent.parent / "data"
 
 
-def copy_demo_documents(target: Path) -> list[str]:
-    """Copy the demo documents into a documents folder; what is there stays as it is.
+def copy_demo_documents(shared: Path, clients: Path | None = None) -> list[str]:
+    """Copy the demo documents to where documents lie; what is there stays as it is.
+
+    Args:
+        shared: The folder of documents that every client may read.
+        clients: The folder with a folder for each client; ``client-specific`` in the other unless given.
 
     Returns:
-        The names of those that were copied.
+        The names of those that were copied, as in `demo_documents`.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: A folder cannot be written.
     """
     source = demo_documents()
     copied: list[str] = []
     for path in sorted(source.rglob("*")):
-        place = target / path.relative_to(source)
+        name = path.relative_to(source)
+        place = shared / name
+        if clients is not None and name.parts[0] == CLIENTS:
+            place = clients.joinpath(*name.parts[1:])
         if path.is_file() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
-            copied.append(path.relative_to(source).as_posix())
+            copied.append(name.as_posix())
     return copied
