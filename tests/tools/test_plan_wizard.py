@@ -159,6 +159,26 @@ async def test_setting_again_changes_nothing(author: Client) -> None:
     assert again == once
 
 
+async def test_dates_without_a_phase_are_the_plans(author: Client) -> None:
+    answer = await call(author, fields={**PHASE_1["fields"], **PHASE_2["fields"], "plan_name": "Dates"})
+    answer = await call(author, draft_id=answer["draft_id"], fields={"valid_to": "2025-06-30", "description": "Half"})
+
+    assert (answer["saved"]["1"]["valid_to"], answer["saved"]["1"]["description"]) == ("2025-06-30", "Half")
+    assert "valid_to" not in answer["saved"]["2"]["rules"][0]
+
+
+async def test_a_huge_draft_is_answered_briefly(author: Client) -> None:
+    tiers = [{"from": n * 10, "to": None if n == 49 else n * 10 + 10, "commission": n + 1} for n in range(50)]
+    rules = [{**PHASE_2["fields"], "tiers": tiers, "name": f"rule {n}", "component": f"c{n}"} for n in range(12)]
+    fields = {**PHASE_1["fields"], **PHASE_3["fields"], "plan_name": "Huge", "rules": rules}
+    answer = await call(author, action="start", fields=fields)
+    result = await author.call_tool("plan_wizard", {"action": "review", "draft_id": answer["draft_id"]})
+
+    assert not result.is_error
+    assert len("".join(str(getattr(part, "text", "")) for part in result.content)) < 20_000
+    assert len(json.dumps(result.structured_content)) < 60_000
+
+
 async def test_going_back_loses_nothing(author: Client) -> None:
     answer = await seeded(author, "Back")
     back = await call(author, action="back", draft_id=answer["draft_id"], phase=1)

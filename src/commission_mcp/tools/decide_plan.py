@@ -31,6 +31,7 @@ ANNOTATIONS = ToolAnnotations(
     title="Decide on a plan", read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
 )
 _COMMENT_CHARS_MAX = 2_000
+_SHOWN_MAX = 20  # versions that wait
 
 
 class DecisionResult(BaseModel):
@@ -111,9 +112,11 @@ async def _shown(writing: Writing, version: PlanVersion) -> CallToolResult:
 
 
 async def _waiting(writing: Writing) -> CallToolResult:
-    found = await waiting_steps(writing)
+    everything = await waiting_steps(writing)
+    # What the caller can decide comes first, and of that the oldest.
+    found = sorted(everything, key=lambda one: not _mine(writing, *one))[:_SHOWN_MAX]
     rows = [{**version_rows(version, steps), "yours": _mine(writing, version, steps)} for version, steps in found]
-    lines = [f"{len(rows)} plan versions wait for decisions."]
+    lines = [f"{len(everything)} plan versions wait for decisions; {len(found)} are shown, yours first."]
     lines += [
         f"- {version.ref} {version.name!r} by {version.created_by}, sha256 {version.sha256}; "
         f"yours: {', '.join(_mine(writing, version, steps)) or 'none'}"

@@ -44,6 +44,9 @@ ANNOTATIONS = ToolAnnotations(
 Action: TypeAlias = Literal["start", "set", "back", "review", "submit", "resume", "drafts", "cancel"]
 
 _PHASE_LAST = 3
+_DRAFTS_SHOWN = 50
+_PROBLEMS_SHOWN = 60
+_TEXT_CHARS_MAX = 18_000  # with the next call an answer stays below 20,000
 _OF_START = frozenset({"phase", "fields", "plan_id", "template", "copy_of"})
 _UNDERSTOOD: dict[Action, frozenset[str]] = {
     "start": _OF_START,
@@ -216,9 +219,9 @@ class _Wizard:
     def _changed(self) -> Draft:
         """The draft with the fields, or with the phase, that this call brings."""
         if self._asked.fields:
-            phase = self._asked.phase or self._draft.phase
-            draft, self._problems = set_fields(self._draft, phase, self._asked.fields)
-            return replace(draft, phase=phase)
+            # Dates and a description without a phase are the plan's, not a rule's.
+            draft, self._problems = set_fields(self._draft, self._asked.phase or 1, self._asked.fields)
+            return draft
         if self._asked.action == "back":
             return replace(self._draft, phase=self._asked.phase or max(1, self._draft.phase - 1))
         return self._draft if self._asked.phase is None else replace(self._draft, phase=self._asked.phase)
@@ -278,6 +281,8 @@ class _Wizard:
             f"- {row['draft_id']}: {row['plan_name'] or 'no name yet'}, phase {row['plan_phase']}" for row in rows
         ]
         say = "Go on with the latest." if rows else "Begin a plan."
+        if len(rows) > _DRAFTS_SHOWN:
+            rows, lines = rows[:_DRAFTS_SHOWN], [*lines[: _DRAFTS_SHOWN + 1], f"- the latest {_DRAFTS_SHOWN} are shown"]
         return _answer("Drafts", "\n".join(lines), _next(say, arguments), drafts=rows)
 
     async def cancelled(self) -> CallToolResult:
@@ -379,7 +384,7 @@ class _Wizard:
             plan_phase=phase,
             saved=guide.saved_fields(self._draft),
             missing=[guide.shown_problem(problem, self._known) for problem in assessment.missing],
-            problems=[guide.shown_problem(problem, self._known) for problem in problems],
+            problems=[guide.shown_problem(problem, self._known) for problem in problems[:_PROBLEMS_SHOWN]],
             warnings=[guide.shown_problem(problem, self._known) for problem in warnings],
             defaults=guide.default_rows(assessment),
             preview=None if reviewed is None else review_rows(reviewed),
@@ -480,5 +485,7 @@ def _answer(
         drafts=list(drafts),
         next=dict(following),
     ).model_dump()
+    if len(text) > _TEXT_CHARS_MAX:
+        text = f"{text[:_TEXT_CHARS_MAX]}\n... cut; the rest is in the structured content."
     text = f"{text}\nNext: {following['say']}\n{guide.call_text(following)}"
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)

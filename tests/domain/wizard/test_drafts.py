@@ -272,6 +272,34 @@ def test_a_rule_of_another_category_drops_what_no_longer_means_anything() -> Non
     assert "tiers" not in draft.rules[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [
+        ({"base_value": "Gross", "plan_base": "Revenue"}, {"base_value": "Gross Revenue"}),
+        ({"base_value": "Net", "plan_base": "Revenue"}, {"base_value": "Net Revenue"}),
+        ({"base_value": "Net", "plan_base": "Margin", "plan_type": "Margin Target"}, {"base_value": "Margin"}),
+        ({"value_type": "Amount", "fixed_basis": "per_period"}, {"value_type": "Fixed Amount"}),
+        ({"range_type": "% of quota"}, {"range_type": "Percentage of Quota"}),
+        ({"category_type": "slab"}, {"category_type": "Slab"}),
+    ],
+)
+def test_the_older_dashboards_words_are_understood(fields: dict[str, Any], stored: dict[str, str]) -> None:
+    definition = assess(whole(**fields), KNOWN).definition
+    assert definition is not None
+    rule: dict[str, Any] = definition["rules"][0]  # type: ignore[index]
+
+    assert {name: rule[name] for name in stored} == stored
+    assert "plan_base" not in rule
+
+
+def test_older_spellings_of_what_an_assignment_names_are_understood() -> None:
+    row = {"Territory": "North", "BusinessPartner": "Acme", "Group": "Gold"}
+    definition = assess(drafted((3, {"assignments": [row]}), draft=whole()), KNOWN).definition
+    assert definition is not None
+
+    assert definition["assignments"] == [{"territory": "t-n", "customer": "Acme", "group": "Gold", "priority": 100}]
+
+
 def test_by_1_percent_is_never_guessed() -> None:
     draft, problems = set_fields(whole(), 2, {"change": "increase by 1 %"})
 
