@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,39 @@ async def test_a_worker_that_is_killed_is_replaced(environment: dict[str, str]) 
             while len(children(process.pid) - {victim}) < 2:
                 await anyio.sleep(0.05)
         assert await ask(url, token) == [["acme"]]
+
+
+async def test_every_answered_call_is_on_record_though_workers_are_killed(environment: dict[str, str]) -> None:
+    kills = 25 if os.environ.get("COMMISSION_TEST_CAMPAIGN") == "full" else 1
+    run(environment, "user", "set", "mallet", "--client", "acme", "--roles", "analyst")
+    token = run(environment, "token", "--client", "acme", "--subject", "mallet", "--roles", "analyst").stdout.strip()
+    answered: list[object] = []
+    async with serving(environment, workers=2) as (url, process), anyio.create_task_group() as tasks:
+
+        async def keep_asking() -> None:
+            while True:
+                with suppress(httpx2.HTTPError, ExceptionGroup):
+                    answered.append(await ask(url, token))
+
+        for _ in range(4):
+            tasks.start_soon(keep_asking)
+        for _ in range(kills):
+            seen = len(answered)
+            with anyio.fail_after(60):
+                while len(answered) < seen + 20:
+                    await anyio.sleep(0.01)
+            victim = min(children(process.pid))
+            os.kill(victim, signal.SIGKILL)
+            with anyio.fail_after(60):
+                while len(children(process.pid) - {victim}) < 2:
+                    await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+    entries = [json.loads(line) for line in run(environment, "audit", "export", "--client", "acme").stdout.splitlines()]
+    on_record = [entry for entry in entries if (entry["subject"], entry["outcome"]) == ("mallet", "ok")]
+
+    assert answered == [[["acme"]]] * len(answered)
+    assert len(on_record) >= len(answered)
+    assert run(environment, "audit", "verify").returncode == 0
 
 
 def test_without_an_identity_the_server_refuses_to_start(environment: dict[str, str]) -> None:
