@@ -187,6 +187,29 @@ def test_files_of_other_documents_are_refused(corpora: list[Corpus]) -> None:
         build_corpus(own.documents, np.zeros((1, 384), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("place", "header", "embedded"),
+    [
+        (Place(page=1), "Annual plan | ABC Industries | 2025 2024 | plan", "Annual plan\ntext"),
+        (
+            Place(page=1, section=("Rates", "North")),
+            "Annual plan | ABC Industries | 2025 | plan | Rates > North",
+            "Annual plan | Rates > North\ntext",
+        ),
+        (
+            Place(sheet="Q3", section=("Rates",)),
+            "rates | 2025 | Q3 | Rates",
+            "rates | Q3 | Rates\ntext",
+        ),
+        (Place(section=("Rates",)), "Rates", "Rates\ntext"),
+        (Place(), "", "text"),
+    ],
+)
+def test_a_passage_is_embedded_with_its_title_and_its_section(place: Place, header: str, embedded: str) -> None:
+    """Not with what every passage of its document would share."""
+    assert text_to_embed(Chunk(0, "text", 0, 4, place, header)) == embedded
+
+
 def test_a_named_document_is_not_crowded_out() -> None:
     """Five hundred passages of others say the same better; the company that was named is found all the same."""
     shelf = {f"c{number}_2022.pdf": ["Gross profit rose. Gross margin rose."] for number in range(500)}

@@ -20,6 +20,7 @@ from commission_mcp.search.words import DEFAULT_LANGUAGE
 RECIPE = "lexical 2, dense 1"
 """What made the derived files: another recipe means making them anew."""
 
+_HEADER_SEPARATOR = " | "  # of `documents.chunking.header_of`: the title first, the sheet and the section last
 _LEXICAL_FILE = "lexical.index"
 _DENSE_FILE = "dense.index"
 
@@ -84,8 +85,15 @@ class Corpus:
 
 
 def text_to_embed(chunk: Chunk) -> str:
-    """What is embedded of a passage: where it stands, and its text."""
-    return f"{chunk.header}\n{chunk.text}" if chunk.header else chunk.text
+    """What is embedded of a passage: its document's title, its sheet and section, and its text.
+
+    Companies and years of the header are left to the words and to routing: in front of every passage of a document they
+    blur its vectors. All comes from the header and the text, which are masked where the reader's view is.
+    """
+    parts = chunk.header.split(_HEADER_SEPARATOR)
+    placed = (chunk.place.sheet is not None) + bool(chunk.place.section)
+    kept = _HEADER_SEPARATOR.join([*parts[:1], *parts[max(1, len(parts) - placed) :]])
+    return f"{kept}\n{chunk.text}" if kept else chunk.text
 
 
 def build_corpus(documents: Sequence[Listed], vectors: Vectors | None = None, model: str = "") -> Corpus:
