@@ -10,6 +10,7 @@ import pytest
 
 from commission_mcp.domain.caller import MaskingClass
 from commission_mcp.errors import Code, Refused
+from commission_mcp.search import indexer, jobs
 from commission_mcp.search.embedding import Embedder
 from commission_mcp.search.holdings import Places, named
 from commission_mcp.search.indexer import Cutting, Phase
@@ -287,3 +288,28 @@ async def test_a_client_without_documents_has_no_index(library: Library, places:
 
     assert await sources(library, "client-a", "anything") == []
     assert not places.indexes.exists()
+
+
+async def test_a_long_indexing_lets_others_go_first(
+    library: Library, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client's thousand documents do not keep another's one from being found."""
+    monkeypatch.setattr(jobs, "_TURN_S", 0.0)
+    monkeypatch.setattr(indexer, "_COMMIT_DOCUMENTS", 10)
+    for number in range(60):
+        write(places, "client-a", f"{number}.txt", f"Document {number} of many.")
+    write(places, "client-b", "one.txt", "The only one.")
+    many, _ = library.collections("client-a")
+    one, _ = library.collections("client-b")
+    with anyio.fail_after(30):
+        await library.jobs.follow(one, unheard)
+    first = library.jobs.last(many)
+    with anyio.fail_after(30):
+        await library.jobs.follow(many, unheard)
+    last = library.jobs.last(many)
+
+    assert first is not None
+    assert last is not None
+    assert not first.ended
+    assert (last.progress.phase, last.progress.indexed, last.progress.embedded) == (Phase.DONE, 60, 60)
+    assert len(await library.listing("client-a")) == 60

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from commission_mcp.documents.demo import copy_demo_documents
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -139,3 +141,26 @@ async def test_a_client_without_documents_is_told_so(
 
     assert (answer["results"], answer["sources"]) == ([], [])
     assert answer["notes"]
+
+
+async def test_the_demos_documents_answer_the_dashboards_question(
+    connect: Connect, postgres_18: Installation, tmp_path: Path
+) -> None:
+    copy_demo_documents(tmp_path / "documents")
+    settings: dict[str, Any] = {
+        "documents_directory": tmp_path / "documents",
+        "client_documents_directory": tmp_path / "documents" / "client-specific",
+        "index_directory": tmp_path / "index",
+        "model_fetch": False,
+        "documents_watch_s": 0,
+    }
+    (tmp_path / "documents" / "client-specific" / "client-abc").rename(
+        tmp_path / "documents" / "client-specific" / "client-a"
+    )
+    async with connect(postgres_18, **settings) as client:
+        indexed = await client.call_tool("index_documents", {"action": "start", "wait_s": 20})
+        answer = await search(client)
+
+    content: dict[str, Any] = indexed.structured_content or {}
+    assert [state["failures"] for state in content["collections"]] == [0, 0]
+    assert {"client-a/q4-bonuses.pdf", "client-a/performance-metrics.xlsx"} <= set(answer["sources"])

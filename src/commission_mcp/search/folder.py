@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.entries import FileState
 
 FILES_MAX = 200_000
@@ -66,7 +67,7 @@ class Folder:
 
         Raises:
             OSError: the folder is there and cannot be read.
-            ValueError: there are more than `FILES_MAX`.
+            Refused: with `E_DOCUMENT_TOO_LARGE`, when there are more than `FILES_MAX`.
         """
         found: list[FoundFile] = []
         try:
@@ -77,7 +78,13 @@ class Folder:
             for file in self._walk(root, (), self._foreign()):
                 found.append(file)
                 if len(found) > FILES_MAX:
-                    raise ValueError(f"more than {FILES_MAX} files")
+                    raise Refused(
+                        Problem(
+                            Code.DOCUMENT_TOO_LARGE,
+                            f"There are more than {FILES_MAX:,} files in the folder.",
+                            "Leave fewer in it.",
+                        )
+                    )
         finally:
             os.close(root)
         return sorted(found, key=lambda file: file.name)

@@ -125,6 +125,7 @@ class Indexing:
         cutting: How they are cut and masked.
         embedder: Gives the model, telling the bytes of a download; None and a reason when it cannot be had.
         report: Told the progress after each step.
+        must_pause: Asked between transactions; true to stop here and let others go on, which ends in `Phase.WAITING`.
     """
 
     store: Store
@@ -133,6 +134,7 @@ class Indexing:
     cutting: Cutting
     embedder: Callable[[Callable[[int, int | None], None]], Awaitable[tuple[Embedder | None, str]]]
     report: Callable[[Progress], None]
+    must_pause: Callable[[], bool] = bool  # never
     progress: Progress = field(default_factory=Progress)
     _signatures: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -150,11 +152,12 @@ class Indexing:
         try:
             if writer is None:
                 return None
-            await self._read_all(writer)
-            await self._embed_all(writer)
-            self._tell(phase=Phase.FINISHING, done=0, total=0)
-            await to_thread.run_sync(writer.seal)
-            self._tell(phase=Phase.DONE)
+            if await self._read_all(writer) and await self._embed_all(writer):
+                self._tell(phase=Phase.FINISHING, done=0, total=0)
+                await to_thread.run_sync(writer.seal)
+                self._tell(phase=Phase.DONE)
+            else:
+                self._tell(phase=Phase.WAITING)
             return self.progress
         finally:
             # In this thread: it must also happen when the task is cancelled.
@@ -164,7 +167,8 @@ class Indexing:
         """Whether there are no documents and never were any: then there is no index either."""
         return self.store.signature() is None and not self.folder.files()
 
-    async def _read_all(self, writer: Writer) -> None:
+    async def _read_all(self, writer: Writer) -> bool:
+        """Read what has changed; whether all of it."""
         found = await to_thread.run_sync(self.folder.files)
         known = await to_thread.run_sync(self.store.known)
         gone = known.keys() - {file.name for file in found}
@@ -177,6 +181,9 @@ class Indexing:
             if number == len(found) or batch.is_due():
                 await batch.commit()
                 self._tell(done=number)
+                if number < len(found) and batch.written and self.must_pause():
+                    return False
+        return True
 
     async def _bring_up(self, file: FoundFile, known: Known | None, batch: _Batch) -> None:
         """Read a file if it changed, and note what became of it."""
@@ -242,15 +249,16 @@ class Indexing:
             chunks=tuple(chunks(document, self.cutting.chunk_size, self.cutting.chunk_overlap)),
         )
 
-    async def _embed_all(self, writer: Writer) -> None:
+    async def _embed_all(self, writer: Writer) -> bool:
+        """Make the vectors that are lacking, if there is a model; whether all of them."""
         known = await to_thread.run_sync(self.store.known)
         if all(of.failed for of in known.values()):
-            return  # nothing to load a model for
+            return True  # nothing to load a model for
         self._tell(phase=Phase.MODEL, done=0, total=0)
         embedder, reason = await self.embedder(lambda done, total: self._tell(done=done, total=total or 0))
         if embedder is None:
             self._tell(note=reason)
-            return
+            return True
         lacking = [name for name, of in known.items() if not of.failed and of.model != embedder.identity]
         self._tell(phase=Phase.EMBEDDING, done=0, total=len(lacking))
         batch = _Batch(writer)
@@ -261,6 +269,9 @@ class Indexing:
             if number == len(lacking) or batch.is_due():
                 await batch.commit()
                 self._tell(done=number)
+                if number < len(lacking) and batch.written and self.must_pause():
+                    return False
+        return True
 
     async def _embedding(self, embedder: Embedder, entry: Entry) -> Embedding:
         clear = [text_to_embed(chunk) for chunk in entry.chunks]
@@ -321,6 +332,7 @@ class _Batch:
         self._writer = writer
         self._pending: list[Outcome | tuple[str, Embedding]] = []
         self._since_s = time.monotonic()
+        self.written = 0
 
     def add(self, outcome: Outcome | tuple[str, Embedding]) -> None:
         self._pending.append(outcome)
@@ -331,6 +343,7 @@ class _Batch:
     async def commit(self) -> None:
         self._since_s = time.monotonic()
         pending, self._pending = self._pending, []
+        self.written += len(pending)
         if pending:
             await to_thread.run_sync(self._write, pending)
 

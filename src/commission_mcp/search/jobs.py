@@ -16,12 +16,14 @@ from uuid import uuid4
 import anyio
 import orjson
 
+from commission_mcp.errors import Refused
 from commission_mcp.search.indexer import Phase, Progress
 from commission_mcp.search.manifest import replace_file
 
 JOB = "job.json"
 _ASK_AGAIN_S = 0.5  # while another process indexes the same collection
 _SAVE_S = 1.0
+_TURN_S = 15.0  # that a job may take while others wait
 _ENDED = frozenset({Phase.DONE, Phase.FAILED})
 _log = logging.getLogger("commission_mcp.indexing")
 
@@ -71,26 +73,27 @@ class Job:
 
 @dataclass(slots=True)
 class _Running:
-    """A job of this process."""
+    """A job of this process, and what it had done before its present turn."""
 
     collection: Indexed
     job: Job
     began: bool = False
     changed: anyio.Event = field(default_factory=anyio.Event)
     saved_s: float = 0.0
+    before: Progress = field(default_factory=Progress)
 
 
 class Jobs:
-    """The jobs of this process; `run` does them, one after the other.
+    """The jobs of this process; `run` does them one at a time, in turns when several wait.
 
     Args:
-        index: Indexes a collection once, telling its progress; None when another process is doing it.
+        index: Indexes a collection, telling its progress and asking whether to pause; None when another process does.
         finished: Called with each collection whose job ended.
     """
 
     def __init__(
         self,
-        index: Callable[[Any, Callable[[Progress], None]], Awaitable[Progress | None]],
+        index: Callable[[Any, Callable[[Progress], None], Callable[[], bool]], Awaitable[Progress | None]],
         finished: Callable[[Any], Awaitable[None]],
     ) -> None:
         self._index = index
@@ -139,16 +142,28 @@ class Jobs:
 
     async def _do(self, running: _Running) -> None:
         running.began = True
+        until_s = time.monotonic() + _TURN_S
+
+        def told(progress: Progress) -> None:
+            self._tell_step(running, progress)
+
+        def must_pause() -> bool:
+            return bool(self._waiting) and time.monotonic() > until_s
+
         try:
             done = None
             while done is None:
-                done = await self._index(running.collection, lambda progress: self._tell_step(running, progress))
+                done = await self._index(running.collection, told, must_pause)
                 await anyio.sleep(_ASK_AGAIN_S if done is None else 0)
+            if done.phase is Phase.WAITING:
+                running.before = running.job.progress
+                self._waiting.append(running)
+                return
             await self._finished(running.collection)
             self._tell(running, done)
         except Exception as error:  # noqa: BLE001 - a job that fails must not end those after it
             _log.error("an indexing failed", extra={"collection": running.collection.key, "failure": _reason(error)})
-            note = f"The indexing was stopped by a failure of the system: {_reason(error)}."
+            note = f"The indexing was stopped: {_reason(error)}"
             self._tell(running, replace(running.job.progress, phase=Phase.FAILED, note=note))
 
     def _tell_step(self, running: _Running, progress: Progress) -> None:
@@ -157,6 +172,7 @@ class Jobs:
             self._tell(running, progress)
 
     def _tell(self, running: _Running, progress: Progress) -> None:
+        progress = _together(running.before, progress)
         if progress.phase in _ENDED:
             running.job = replace(running.job, progress=progress, finished_at=time.time())
         else:
@@ -184,6 +200,17 @@ def saved_job(directory: Path) -> Job | None:
         return None
 
 
+def _together(before: Progress, now: Progress) -> Progress:
+    """The progress of a job over all of its turns; what an earlier one read is as it was in a later one."""
+    return replace(
+        now,
+        indexed=before.indexed + now.indexed,
+        removed=before.removed + now.removed,
+        embedded=before.embedded + now.embedded,
+        unchanged=max(0, now.unchanged - before.indexed),
+    )
+
+
 def _save(running: _Running) -> None:
     # A record of what is happening: an indexing does not depend on it.
     with suppress(OSError):
@@ -191,7 +218,10 @@ def _save(running: _Running) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror or "input or output" if isinstance(error, OSError) else type(error).__name__
+    if isinstance(error, Refused):
+        return error.problems[0].message
+    what = error.strerror or "input or output" if isinstance(error, OSError) else type(error).__name__
+    return f"a failure of the system ({what})."
 
 
 def _is_running(process: int) -> bool:

@@ -207,18 +207,22 @@ class Library:
         self._listeners.add(listener)
         return partial(self._listeners.discard, listener)
 
-    async def _index(self, collection: Collection, told: Callable[[Progress], None]) -> Progress | None:
+    async def _index(
+        self, collection: Collection, told: Callable[[Progress], None], must_pause: Callable[[], bool]
+    ) -> Progress | None:
         async def model(progress: Callable[[int, int | None], None]) -> tuple[Embedder | None, str]:
             # Downloads tell their progress from a thread of their own.
             return await self.models.for_indexing(lambda done, total: from_thread.run_sync(progress, done, total))
 
-        self._before[collection.key] = collection.store.signature()
+        self._before.setdefault(collection.key, collection.store.signature())
         if collection.key not in self._announced:
             self._announced[collection.key] = await to_thread.run_sync(_readable, collection)
-        return await Indexing(collection.store, collection.folder, self._reader, self._cutting, model, told).run()
+        return await Indexing(
+            collection.store, collection.folder, self._reader, self._cutting, model, told, must_pause
+        ).run()
 
     async def _indexed(self, collection: Collection) -> None:
-        if collection.store.signature() != self._before.get(collection.key):
+        if collection.store.signature() != self._before.pop(collection.key, None):
             await self.shelves.refresh(collection)
         readable = await to_thread.run_sync(_readable, collection)
         if self._announced.get(collection.key) == readable:

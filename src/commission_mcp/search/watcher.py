@@ -14,6 +14,7 @@ from collections.abc import Callable
 import anyio
 from anyio import to_thread
 
+from commission_mcp.errors import Refused
 from commission_mcp.search.folder import FoundFile
 from commission_mcp.search.holdings import Collection
 
@@ -61,7 +62,7 @@ class Watcher:
             now = await to_thread.run_sync(collection.folder.files)
             if before is None:
                 before = await to_thread.run_sync(_as_indexed, collection)
-        except (OSError, ValueError) as error:
+        except (OSError, Refused) as error:
             _log.warning("a folder cannot be watched", extra={"collection": key, "failure": type(error).__name__})
             return
         if key in self._seen:
