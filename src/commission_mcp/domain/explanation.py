@@ -8,20 +8,24 @@ from decimal import Decimal
 from commission_mcp.domain.bands import Bands, Boundary
 from commission_mcp.domain.earnings import Earning
 from commission_mcp.domain.entries import Setting
-from commission_mcp.domain.money import ONE, ZERO, plain
+from commission_mcp.domain.money import ONE, ZERO
 from commission_mcp.domain.outcome import Part
 from commission_mcp.domain.rules import FixedBasis, ProRata, RangeType, Rule, ValueType
 
 _SHOWN = Decimal("0.00000001")
+_PLACES = 8
+_HUGE = Decimal("1e40")
 
 
 def number(value: Decimal) -> str:
     """A number for reading: thousands separated by commas, up to 8 decimals, marked when there are more."""
-    shown = value.quantize(_SHOWN) if abs(value) < Decimal(10) ** 40 else value
-    whole, _, decimals = plain(shown).partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    grouped = f"{int(digits):,}" + (f".{decimals}" if decimals else "")
-    return ("" if shown == value else "about ") + sign + grouped
+    whole, _, decimals = f"{value:,f}".partition(".")
+    decimals, about = decimals.rstrip("0"), ""
+    if len(decimals) > _PLACES and abs(value) < _HUGE:
+        whole, _, decimals = f"{value.quantize(_SHOWN):,f}".partition(".")
+        decimals, about = decimals.rstrip("0"), "about "
+    text = f"{whole}.{decimals}" if decimals else whole
+    return about + ("0" if text == "-0" else text)
 
 
 def band_text(bands: Bands, index: int) -> str:

@@ -10,14 +10,16 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO, TypeAlias, cast
 
-from commission_mcp.domain.line_text import line_parts, line_text, only_band, only_rate
-from commission_mcp.domain.money import ZERO, plain, settle
+from commission_mcp.domain.line_text import LineTexts, exact_text, only_band, only_rate
+from commission_mcp.domain.money import ZERO, exact, plain
 from commission_mcp.domain.outcome import Kind, Line
 from commission_mcp.domain.settlement import Result
 from commission_mcp.storage.runs.versions import StoredPlan
 
 Cell: TypeAlias = str | int | None
 Row: TypeAlias = Sequence[Cell]
+
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 _KINDS = {
     Kind.TRUE_UP: "true_up",
@@ -44,6 +46,7 @@ class Spool(AbstractContextManager["Spool"]):
         self._sources = {(stored.plan_id, stored.version): stored for stored in sources}
         self._lines: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._notes: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as above
+        self._texts = LineTexts()
         self.payees: set[str] = set()
 
     def __exit__(
@@ -57,7 +60,8 @@ class Spool(AbstractContextManager["Spool"]):
         """Make the rows of a result ready."""
         stored = self._sources[result.source.plan_id, result.source.version]
         numbers = _rule_numbers(stored)
-        rows = [_line_row(stored, numbers, line) for line in result.outcome.lines]
+        with exact():
+            rows = [_line_row(stored, numbers, line, self._texts) for line in result.outcome.lines]
         self.payees.update(line.payee for line in result.outcome.lines)
         pickle.dump(rows, self._lines, pickle.HIGHEST_PROTOCOL)
         steps = [
@@ -92,18 +96,17 @@ def _rule_numbers(stored: StoredPlan) -> Mapping[str, int]:
     return {name: number for number, name in enumerate(rules, start=1) if number in stored.rule_numbers}
 
 
-def _line_row(stored: StoredPlan, numbers: Mapping[str, int], line: Line) -> Sequence[Cell]:
+def _line_row(stored: StoredPlan, numbers: Mapping[str, int], line: Line, texts: LineTexts) -> Row:
     currency, band, rate = stored.plan.currency, only_band(line), only_rate(line)
     kind = _KINDS.get(line.kind, "bonus" if line.stage == 1 else "commission")
-    told: dict[str, object] = {"text": line_text(line, currency), "plan": stored.name, "rule": line.rule}
+    told: dict[str, object] = {"text": texts.text(line, currency), "plan": stored.name, "rule": line.rule}
     told["kind"] = str(line.kind)
     if line.parts:
         told["share"] = plain(line.share)
-        told["parts"] = line_parts(line)
+        told["parts"] = texts.parts(line)
     return (
-        line.payee, stored.plan_id, stored.version,
-        None if line.by is None else numbers.get(line.rule), line.sale_id,
+        line.payee, stored.plan_id, stored.version, None if line.by is None else numbers.get(line.rule), line.sale_id,
         None if band is None else f"[{band[0]:f},{'' if band[1] is None else format(band[1], 'f')})",
-        plain(settle(line.base or ZERO)), None if rate is None else plain(settle(rate)), plain(settle(line.exact)),
-        f"{line.amount:f}", currency, kind, json.dumps(told, ensure_ascii=False),
+        exact_text(line.base or ZERO), None if rate is None else exact_text(rate), exact_text(line.exact),
+        f"{line.amount:f}", currency, kind, _JSON.encode(told),
     )  # fmt: skip
