@@ -360,7 +360,7 @@ class Payroll:
         await self.execute(
             "INSERT INTO cm.plan_version (client_id, plan_id, version, status, valid, assignee_type,"
             " calculation_schedule, payment_schedule, currency, definition, definition_sha256, created_by)"
-            " VALUES ('{client}', %s, %s, %s, %s, 'Payee', %s, %s, 'USD', %s, sha256(%s::bytea), 'local')",
+            " VALUES ('{client}', %s, %s, %s, %s, 'Payee', %s, %s, 'USD', %s, sha256(convert_to(%s, 'UTF8')), 'local')",
             *(plan_id, version, status, valid, form["calculation_schedule"], fields.get("payment_schedule", "Monthly")),
             *(text, text),
         )

@@ -272,3 +272,21 @@ async def test_a_plan_that_pays_somebody_unknown_writes_nothing(payroll: Payroll
     async with payroll.caller() as client:
         assert codes(await run(client, "2026-07")) == ["E_UNKNOWN"]
     assert await payroll.execute("SELECT FROM cm.calc_run WHERE client_id = '{client}'") == []
+
+
+async def test_keys_of_any_characters_come_through(payroll: Payroll) -> None:
+    key = 'a "quoted\\" {key}, NULL\n\t\u00e9\u6f22'
+    await payroll.plan([{**FLAT, "name": 'the "best" \\ rule'}])
+    await payroll.sell(key, "2026-07-05", "100")
+    await payroll.sell("NULL", "2026-07-05", "10", payee="")
+    async with payroll.caller() as client:
+        await run(client, "2026-07")
+
+    lines = await payroll.execute(
+        "SELECT sale_id, explanation ->> 'rule' FROM cm.result_line WHERE client_id = '{client}'"
+    )
+    notes = await payroll.execute(
+        "SELECT sale_id, payee_id FROM cm.run_note WHERE client_id = '{client}' AND kind = 'unmatched'"
+    )
+    assert lines == [(key, 'the "best" \\ rule')]
+    assert notes == [("NULL", None)]

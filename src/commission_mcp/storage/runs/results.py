@@ -192,14 +192,22 @@ def _not_due(found: NotDue) -> Sequence[Cell]:
 async def _insert(writing: Writing, statement: LiteralString, rows: Iterator[Sequence[Cell]]) -> int:
     """Write rows, some thousand in a statement (COPY does not work under row security); how many there were."""
 
-    def columns() -> list[list[Cell]]:
-        return [list(column) for column in zip(*islice(rows, _CHUNK_ROWS), strict=True)]
+    def columns() -> list[str]:
+        return [_array(column) for column in zip(*islice(rows, _CHUNK_ROWS), strict=True)]
 
     count = 0
     # Making the rows is work for the processor; others are to be answered meanwhile.
     while found := await anyio.to_thread.run_sync(columns):
         count += await writing.execute(statement, [writing.client_id, *found])
     return count
+
+
+def _array(column: Sequence[Cell]) -> str:
+    """A column as PostgreSQL's text of an array; the driver takes ten times as long for it."""
+    cells = [
+        "NULL" if cell is None else '"' + str(cell).replace("\\", "\\\\").replace('"', '\\"') + '"' for cell in column
+    ]
+    return "{" + ",".join(cells) + "}"
 
 
 _LINES: LiteralString = """
