@@ -219,6 +219,31 @@ async def test_an_approved_version_cannot_be_edited(people: People, postgres_18:
             )
 
 
+async def test_a_new_name_counts_with_the_version_that_brings_it(people: People) -> None:
+    first = await approved(people, await submitted(people.author, "Old name"))
+    second = await submitted(people.author, "New name", plan_id=first["plan_id"])
+    assert second["plan_name"] == "Old name"
+    assert (await approved(people, second))["plan_name"] == "New name"
+    third = await submitted(people.author, "Newest name", plan_id=first["plan_id"])
+    await decided(people.approver, third, "reject", comment="no")
+
+    found = await rows(people.everyone, "SELECT plan_name FROM commission_plans WHERE plan_id = $1", first["plan_id"])
+    assert found == [["New name"]]
+
+
+async def test_a_payee_sees_only_what_payees_acknowledge(people: People, demo: Demo) -> None:
+    fields = {"client_approvals": {"payee_acknowledgement": "required"}}
+    hidden, shown = await submitted(people.author, "Hidden"), await submitted(people.author, "Shown", **fields)
+    async with demo("analyst", roles="payee") as payee:
+        waiting = {row["plan_id"] for row in (await call(payee, "decide_plan"))["waiting"]}
+        assert shown["plan_id"] in waiting
+        assert hidden["plan_id"] not in waiting
+        assert await refused(payee, plan_id=hidden["plan_id"]) == {"E_ROLE_REQUIRED"}
+        plan = await decided(payee, shown)
+
+    assert plan["approvals"][-1]["decision"] == "approved"
+
+
 async def test_of_two_plans_of_one_name_one_is_submitted(people: People) -> None:
     """The name is checked in the draft, and once more by the database when both submit at the same time."""
     reviews: list[dict[str, Any]] = []

@@ -32,6 +32,7 @@ ANNOTATIONS = ToolAnnotations(
 )
 _COMMENT_CHARS_MAX = 2_000
 _SHOWN_MAX = 20  # versions that wait
+_OVERSEE = (Role.APPROVER, Role.FINANCE, Role.COMPLIANCE, Role.MANAGER, Role.ADMIN)
 
 
 class DecisionResult(BaseModel):
@@ -63,7 +64,7 @@ async def decide_plan(
     decide only what the user decided. The last approval activates the version; a rejection withdraws it.
     """
     async with (await app.database()).writing(caller) as writing:
-        writing.admission.caller.require(*_deciders())
+        writing.admission.caller.require(*_OVERSEE, Role.PAYEE)
         if plan_id is None:
             _refuse_stray(version, decision, sha256, step, comment)
             return await _waiting(writing)
@@ -75,10 +76,6 @@ async def decide_plan(
         destinations = await load_destinations(writing, outbox_fallback(app.settings))
         decided = await decide(writing, found, verdict, destinations.targets)
         return _answer(writing, decided.version, decided.steps)
-
-
-def _deciders() -> tuple[Role, ...]:
-    return (Role.APPROVER, Role.FINANCE, Role.COMPLIANCE, Role.MANAGER, Role.PAYEE, Role.ADMIN)
 
 
 def _verdict(decision: str, sha256: str | None, step: str | None, comment: str | None) -> Verdict:
@@ -108,11 +105,20 @@ async def _meant(writing: Writing, plan_id: str, version: int | None) -> PlanVer
 
 
 async def _shown(writing: Writing, version: PlanVersion) -> CallToolResult:
-    return _answer(writing, version, await load_steps(writing, version))
+    steps = await load_steps(writing, version)
+    if not _may_see(writing, steps):
+        writing.admission.caller.require(*_OVERSEE)
+    return _answer(writing, version, steps)
+
+
+def _may_see(writing: Writing, steps: Sequence[ApprovalStep]) -> bool:
+    """Whoever decides on plans sees them all; a payee only those that payees acknowledge."""
+    roles = writing.admission.caller.roles
+    return not roles.isdisjoint(_OVERSEE) or any(Role(step.deciding_role) in roles for step in steps)
 
 
 async def _waiting(writing: Writing) -> CallToolResult:
-    everything = await waiting_steps(writing)
+    everything = [one for one in await waiting_steps(writing) if _may_see(writing, one[1])]
     # What the caller can decide comes first, and of that the oldest.
     found = sorted(everything, key=lambda one: not _mine(writing, *one))[:_SHOWN_MAX]
     rows = [{**version_rows(version, steps), "yours": _mine(writing, version, steps)} for version, steps in found]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
+
 from commission_mcp.domain.caller import Role
 from commission_mcp.domain.canonical import fingerprint
 from commission_mcp.domain.wizard.approvals import NeededStep, usual_role
@@ -113,7 +115,7 @@ async def decide(writing: Writing, version: PlanVersion, verdict: Verdict, targe
         targets: Where the news goes.
 
     Raises:
-        Refused: with `E_PLAN_STATE`, `E_PLAN_HASH`, `E_OWN_PLAN`, `E_ROLE_REQUIRED` or `E_ARGUMENT`.
+        Refused: with `E_PLAN_STATE`, `E_PLAN_HASH`, `E_OWN_PLAN`, `E_ROLE_REQUIRED`, `E_NAME_TAKEN` or `E_ARGUMENT`.
     """
     _check_version(writing, version, verdict)
     step = _step(writing, await load_steps(writing, version), verdict.step)
@@ -190,6 +192,16 @@ async def _activate(writing: Writing, version: PlanVersion) -> None:
         [writing.client_id, version.plan_id, version.version],
     )
     await _set_status(writing, version, "active")
+    name = version.definition.get("plan_name", version.name)
+    try:
+        await writing.execute(
+            "UPDATE cm.plan SET plan_name = %s WHERE client_id = %s AND plan_id = %s AND plan_name <> %s",
+            [name, writing.client_id, version.plan_id, name],
+        )
+    except psycopg.errors.UniqueViolation:
+        message = f"Another plan is called {name!r} by now."
+        fix = "Reject the version; its author submits it under another name."
+        raise Refused(Problem(Code.NAME_TAKEN, message, fix, "plan_id")) from None
 
 
 async def _withdraw(writing: Writing, version: PlanVersion) -> None:

@@ -83,8 +83,8 @@ async def _name_plan(writing: Writing, plan_id: str, name: str, *, new: bool) ->
             [writing.client_id, plan_id, name],
         )
         return
+    # The plan keeps its name until the version is active; one that is taken up again has none to keep.
     await writing.execute(
-        "UPDATE cm.plan SET plan_name = %s, withdrawn = false WHERE client_id = %s AND plan_id = %s "
-        "AND (plan_name <> %s OR withdrawn)",
-        [name, writing.client_id, plan_id, name],
+        "UPDATE cm.plan SET plan_name = %s, withdrawn = false WHERE client_id = %s AND plan_id = %s AND withdrawn",
+        [name, writing.client_id, plan_id],
     )
