@@ -145,3 +145,22 @@ async def test_pages_are_read_by_their_numbers(
     assert "[page 2]" in some["text"]
     assert codes(beyond) == {("E_NOT_FOUND", "pages")}
     assert codes(wrong) == {("E_ARGUMENT", "pages")}
+
+
+async def test_headings_are_masked_too_and_cannot_be_asked_for_by_what_they_hide(
+    connect: Connect, postgres_18: Installation, documents: dict[str, Any]
+) -> None:
+    path = Path(documents["client_documents_directory"]) / "client-a" / "people.md"
+    path.write_text("# People\n\n## Write to ann@alpha.example\n\nShe knows the rates.\n", "utf-8")
+    async with connect(postgres_18, **documents) as client:
+        await ready(client)
+        found = await client.call_tool("rag_search", {"query": "who knows the rates", "documents": ["people.md"]})
+        whole = await read(client, "people.md")
+        probed = await read(client, "people.md", section="ann@alpha.example")
+        by_words = await read(client, "people.md", section="write to")
+
+    said = repr(found) + repr(whole) + repr(by_words)
+    assert "She knows the rates" in said
+    assert "ann@" not in said
+    assert codes(probed) == {("E_NOT_FOUND", "section")}
+    assert "ann@" not in repr(probed)

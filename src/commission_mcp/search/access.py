@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from commission_mcp.domain.caller import Caller, MaskingClass, Role
-from commission_mcp.search.entries import Entry
+from commission_mcp.search.entries import Entry, Span
 from commission_mcp.search.holdings import Collection, named
+from commission_mcp.search.indexer import masked_place
 from commission_mcp.search.library import Library
 
 _CLEAR = frozenset({Role.FINANCE, Role.COMPLIANCE})
@@ -46,6 +48,13 @@ class DocumentAccess:
         """The text of a document as this caller may see it; offsets are those of the whole text."""
         masked = self.view is MaskingClass.MASKED and entry.masked_text is not None
         return entry.masked_text if masked and entry.masked_text is not None else entry.text
+
+    def spans_of(self, entry: Entry) -> tuple[Span, ...]:
+        """The blocks of a document, standing where this caller may see that they stand."""
+        if self.view is MaskingClass.CLEAR:
+            return entry.spans
+        masked = cache(self.library.mask)
+        return tuple(replace(span, place=masked_place(span.place, masked)) for span in entry.spans)
 
     def shown(self, text: str) -> str:
         """A title or the like as this caller may see it."""

@@ -14,13 +14,14 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from anyio import to_thread
 
 from commission_mcp.documents.chunking import block_offsets, chunks, full_text
-from commission_mcp.documents.model import Chunk, Document
+from commission_mcp.documents.model import Chunk, Document, Place
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.corpus import text_to_embed
 from commission_mcp.search.embedding import Embedder
@@ -28,7 +29,7 @@ from commission_mcp.search.entries import Embedding, Entry, Failure, FileState, 
 from commission_mcp.search.folder import Folder, FoundFile, NotADocument
 from commission_mcp.search.store import Known, Store, Writer
 
-CUTTING_VERSION = 1
+CUTTING_VERSION = 2
 """Raised whenever chunking, masking, or what is embedded of a chunk changes: documents are then read anew."""
 
 _RACY_S = 2.0
@@ -357,13 +358,22 @@ class _Batch:
 
 
 def masked_chunks(entry: Entry, mask: Callable[[str], str]) -> Iterator[Chunk]:
-    """The chunks of a document with personal data masked."""
-    headers: dict[str, str] = {}
+    """The chunks of a document with personal data masked, in their text and in what says where they stand."""
+    masked = cache(mask)
     text = entry.text if entry.masked_text is None else entry.masked_text
     for chunk in entry.chunks:
-        if chunk.header not in headers:
-            headers[chunk.header] = mask(chunk.header)
-        yield replace(chunk, text=text[chunk.start : chunk.end], header=headers[chunk.header])
+        place = masked_place(chunk.place, masked)
+        yield replace(chunk, text=text[chunk.start : chunk.end], header=masked(chunk.header), place=place)
+
+
+def masked_place(place: Place, mask: Callable[[str], str]) -> Place:
+    """A place whose headings, sheet and path have personal data masked."""
+    return replace(
+        place,
+        section=tuple(map(mask, place.section)),
+        sheet=None if place.sheet is None else mask(place.sheet),
+        path=None if place.path is None else mask(place.path),
+    )
 
 
 def _place_of(error: Exception) -> str:

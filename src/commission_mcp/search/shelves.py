@@ -23,7 +23,7 @@ from commission_mcp.search.corpus import RECIPE, Corpus, Listed, build_corpus, r
 from commission_mcp.search.embedding import Vectors
 from commission_mcp.search.entries import Entry
 from commission_mcp.search.holdings import Collection
-from commission_mcp.search.indexer import masked_chunks
+from commission_mcp.search.indexer import masked_chunks, masked_place
 from commission_mcp.search.store import Contents
 
 _AGAIN_PARTS = 5  # a collection that changes all the time is loaded anew after this many times its loading time
@@ -199,8 +199,9 @@ def _has_masked(entry: Entry, mask: Callable[[str], str]) -> bool:
     facts = entry.properties.facts
     if entry.masked_text is not None or masked_facts(facts, mask) != facts:
         return True
-    headers = {chunk.header for chunk in entry.chunks}
-    return any(mask(header) != header for header in headers)
+    if any(mask(header) != header for header in {chunk.header for chunk in entry.chunks}):
+        return True
+    return any(masked_place(place, mask) != place for place in {chunk.place for chunk in entry.chunks})
 
 
 def _listed(entry: Entry, view: MaskingClass, mask: Callable[[str], str]) -> Listed:

@@ -72,8 +72,8 @@ async def read_document(
         "text": text,
         "truncated": more,
         "next_cursor": asked.cursor(database, end) if more else None,
-        "sections": [access.shown(heading) for heading in _headings(entry.spans)],
-        "notes": list(entry.properties.notes),
+        "sections": _headings(access.spans_of(entry)),
+        "notes": [access.shown(note) for note in entry.properties.notes],
         "masked": entry.masked_text is not None and access.text_of(entry) is entry.masked_text,
     }
     return CallToolResult(content=[TextContent(type="text", text=_text(structured))], structured_content=structured)
@@ -133,7 +133,8 @@ class _Asked:
 
 def _chosen(asked: _Asked) -> list[Span]:
     """The blocks that are asked for, in reading order; never none."""
-    spans: Sequence[Span] = asked.entry.spans
+    every = asked.access.spans_of(asked.entry)
+    spans: Sequence[Span] = every
     if asked.pages is not None:
         first, last = _page_range(asked.pages, asked.entry.properties.pages)
         spans = [span for span in spans if span.place.page is not None and first <= span.place.page <= last]
@@ -144,7 +145,7 @@ def _chosen(asked: _Asked) -> list[Span]:
     if asked.section is not None:
         spans = _in_section(spans, asked.section)
         if not spans:
-            headings = "; ".join(asked.access.shown(heading) for heading in _headings(asked.entry.spans)[:20])
+            headings = "; ".join(_headings(every)[:20])
             fix = f"The headings are: {headings}." if headings else "It has no headings: read by pages or whole."
             raise _nothing("section", "There is no such section.", fix)
     return list(spans)
