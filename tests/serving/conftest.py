@@ -101,7 +101,7 @@ def http_settings(installation: Installation, client_id: str | None = None, **ov
 @asynccontextmanager
 async def run_server(settings: Settings) -> AsyncGenerator[HttpServer]:
     """A server in this process until the block ends."""
-    with socket.socket() as listening:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(http_config(HttpApplication(settings, STATE_KEY), settings))
         serving = asyncio.create_task(server.serve(sockets=[listening]))

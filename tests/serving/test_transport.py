@@ -135,6 +135,14 @@ async def test_a_slow_second_head_on_a_connection_is_cut_off_too(
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+async def test_no_redirection_repeats_the_host_of_a_request(server: HttpServer) -> None:
+    async with httpx2.AsyncClient() as http:
+        response = await http.post(f"{server.url}/", headers={"host": "evil.example.com"})
+
+    assert response.status_code == 404
+    assert "location" not in response.headers
+
+
 async def test_probes_answer_without_a_token(server: HttpServer) -> None:
     async with httpx2.AsyncClient() as http:
         healthy = await http.get(f"{server.base}/healthz")

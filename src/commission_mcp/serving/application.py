@@ -88,7 +88,10 @@ def web_application(server: CommissionServer, settings: Settings, metrics: Metri
     if settings.http_identity == "token":
         metadata = partial(_metadata, _protected_resource(settings))
         routes += [Route(_METADATA, metadata), Route(f"{_METADATA}{PATH}", metadata)]
-    return Starlette(routes=routes, middleware=_cors(settings), lifespan=lifespan)
+    application = Starlette(routes=routes, middleware=_cors(settings), lifespan=lifespan)
+    # A redirection would repeat whatever Host the request named.
+    application.router.redirect_slashes = False
+    return application
 
 
 def _cors(settings: Settings) -> list[Middleware]:
