@@ -19,11 +19,14 @@ from commission_mcp.client.results import (
     Calculation,
     ChatHistory,
     CommissionRun,
+    Comparison,
     Decision,
     Document,
     DocumentIndex,
     DocumentText,
+    Explanation,
     Health,
+    Overview,
     PlanDraft,
     PromptMessage,
     Schema,
@@ -44,7 +47,21 @@ T = TypeVar("T")
 Progress: TypeAlias = Callable[[float, float | None, str | None], object]
 """Is told how far a long call is: what is done, of how much (if known), and a word about it."""
 
-READS = frozenset({"query", "schema", "calculate_commission", "health", "rag_search", "read_document", "audit_log"})
+READS = frozenset(
+    {
+        "",
+        "audit_log",
+        "calculate_commission",
+        "client_overview",
+        "compare_plans",
+        "explain_payout",
+        "health",
+        "query",
+        "rag_search",
+        "read_document",
+        "schema",
+    }
+)
 """Tools that change nothing: what may be sent again when an answer was lost."""
 _READING_ACTIONS = frozenset({("chat_history", "read"), ("chat_history", "sessions")})
 
@@ -231,8 +248,9 @@ class AsyncCommissionClient:
     async def calculate_commission(
         self,
         plan: Mapping[str, object],
-        sales: Iterable[Mapping[str, object]],
+        sales: Iterable[Mapping[str, object]] | None = None,
         *,
+        period: str | None = None,
         payee: str | None = None,
         context: Mapping[str, object] | None = None,
         max_items: int = 10_000,
@@ -240,14 +258,16 @@ class AsyncCommissionClient:
         """Calculate what a plan pays for sales; nothing is stored. Numbers are exact as Decimal or text.
 
         Args:
-            plan: The plan, in the form of docs/plans.md.
-            sales: The sales.
+            plan: The plan, in the form of docs/plans.md, or `{"plan_id": ..., "version": ...}` of a stored one.
+            sales: The sales; or give `period`.
+            period: The client's stored sales of this period.
             payee: Show this payee only.
             context: Quota, draw balance and what else bears on the result.
             max_items: Entries of each list at most.
         """
-        optional = _given(payee=payee, context=context)
-        arguments = {"plan": plan, "sales": list(sales), "max_items": max_items, **optional}
+        listed = None if sales is None else list(sales)
+        optional = _given(sales=listed, period=period, payee=payee, context=context)
+        arguments = {"plan": plan, "max_items": max_items, **optional}
         return Calculation.of(await self.execute_tool("calculate_commission", arguments))
 
     async def chat_history(
@@ -473,6 +493,52 @@ class AsyncCommissionClient:
             since=since, until=until, subject=subject, object=object, outcome=outcome, limit=limit, cursor=cursor
         )
         return Rows.of(await self.execute_tool("audit_log", optional))
+
+    async def client_overview(self, period: str | None = None) -> Overview:
+        """The client at a glance: plans, documents, context, and a period's figures.
+
+        Args:
+            period: Such as 2026-07; without it the last one that was run.
+        """
+        return Overview.of(await self.execute_tool("client_overview", _given(period=period)))
+
+    async def compare_plans(
+        self,
+        plan: Mapping[str, object],
+        other: Mapping[str, object] | None = None,
+        *,
+        change: str | None = None,
+        sales: Iterable[Mapping[str, object]] | None = None,
+        period: str | None = None,
+        context: Mapping[str, object] | None = None,
+        max_items: int = 10_000,
+    ) -> Comparison:
+        """What two plans pay over the same sales; nothing is stored.
+
+        Args:
+            plan: The plan, or `{"plan_id": ..., "version": ...}` of a stored one.
+            other: What it is compared with; or give `change`.
+            change: Such as "+10%" or "+1pt" on all rates.
+            sales: The sales; or give `period`.
+            period: The stored sales of this period.
+            context: With sales: quota, draw balance and the like.
+            max_items: Payees at most.
+        """
+        listed = None if sales is None else list(sales)
+        optional = _given(other=other, change=change, sales=listed, period=period, context=context)
+        arguments = {"plan": plan, "max_items": max_items, **optional}
+        return Comparison.of(await self.execute_tool("compare_plans", arguments))
+
+    async def explain_payout(self, period: str, payee: str | None = None, *, max_items: int = 10_000) -> Explanation:
+        """Why a payee is paid what for a period: from each sale to the amount, and what changed.
+
+        Args:
+            period: Such as 2026-07.
+            payee: The payee; without it yourself.
+            max_items: Entries of each list at most.
+        """
+        arguments = {"period": period, "max_items": max_items, **_given(payee=payee)}
+        return Explanation.of(await self.execute_tool("explain_payout", arguments))
 
     # --- resources and prompts ---
 

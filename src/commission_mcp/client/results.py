@@ -391,6 +391,167 @@ class CommissionRun:
         )
 
 
+_CURRENCY_TOTAL = {"currency": "text", "earned": "numeric", "to_pay": "numeric", "payees": "int4"}
+_RANKED = {"payee": "text", "name": "text", "currency": "text", "earned": "numeric"}
+_TREND = {"period": "text", **_CURRENCY_TOTAL}
+_PLAN = {
+    "plan_id": "text",
+    "name": "text",
+    "version": "int4",
+    "valid_from": "date",
+    "valid_to": "date",
+    "status": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A client at a glance.
+
+    Attributes:
+        client_id: The client.
+        documents: Documents that may be read.
+        plans: Its plans.
+        context: Its name, region, currency and the like.
+        period: Whose figures follow.
+        totals: For each currency.
+        top: Who earned most.
+        bottom: Who earned least.
+        trend: The periods, the oldest first.
+        facts: Everything that was said, by name.
+    """
+
+    client_id: str
+    documents: tuple[str, ...]
+    plans: Rows
+    context: Mapping[str, Any]
+    period: str | None
+    totals: Rows
+    top: Rows
+    bottom: Rows
+    trend: Rows
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Overview:
+        """The answer of `client_overview`."""
+        return cls(
+            client_id=answer["client_id"],
+            documents=tuple(answer["accessible_documents"]),
+            plans=Rows.of_records(_PLAN, answer["commission_plans"]),
+            context=answer["client_context"],
+            period=answer["period"],
+            totals=Rows.of_records(_CURRENCY_TOTAL, answer["totals"]),
+            top=Rows.of_records(_RANKED, answer["top"]),
+            bottom=Rows.of_records(_RANKED, answer["bottom"]),
+            trend=Rows.of_records(_TREND, answer["trend"]),
+            facts=dict(answer),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What two plans pay on the same sales.
+
+    Attributes:
+        currency: ISO 4217.
+        totals: `plan`, `other`, `difference` and `percent`.
+        payees: For each payee, the greatest gain first.
+        gain: Payees who earn more under the other plan.
+        lose: Payees who earn less.
+        same: Payees who earn the same.
+        problems: What is wrong or remarkable.
+        facts: Everything that was said, by name.
+    """
+
+    currency: str
+    totals: Mapping[str, Decimal]
+    payees: Rows
+    gain: int
+    lose: int
+    same: int
+    problems: tuple[Problem, ...]
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Comparison:
+        """The answer of `compare_plans`."""
+        types = {"payee": "text", "plan": "numeric", "other": "numeric", "difference": "numeric"}
+        return cls(
+            currency=answer["currency"],
+            totals={name: Decimal(amount) for name, amount in answer["totals"].items() if amount},
+            payees=Rows.of_records(types, answer["payees"]),
+            gain=answer["gain"],
+            lose=answer["lose"],
+            same=answer["same"],
+            problems=problems_of(answer["problems"]),
+            facts=dict(answer),
+        )
+
+
+_EXPLAINED = {
+    "sale_id": "text",
+    "sold_on": "date",
+    "customer": "text",
+    "gross": "numeric",
+    "credit_percent": "numeric",
+    "plan": "text",
+    "rule": "text",
+    "kind": "text",
+    "base": "numeric",
+    "rate": "text",
+    "amount": "numeric",
+    "currency": "text",
+    "text": "text",
+}
+_PAID = {"currency": "text", "earned": "numeric", "before": "numeric", "to_pay": "numeric", "carried": "numeric"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a payout is what it is.
+
+    Attributes:
+        payee: The payee.
+        name: The payee's name.
+        period: The period.
+        status: Of the payout.
+        complete: False when something could not be calculated.
+        totals: For each currency.
+        lines: From each sale to the amount.
+        steps: The arithmetic of each rule as a whole.
+        compared: Against the period before.
+        facts: Everything that was said, by name.
+    """
+
+    payee: str
+    name: str
+    period: str
+    status: str
+    complete: bool
+    totals: Rows
+    lines: Rows
+    steps: tuple[str, ...]
+    compared: Mapping[str, Any] | None
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Explanation:
+        """The answer of `explain_payout`."""
+        return cls(
+            payee=answer["payee"],
+            name=answer["name"],
+            period=answer["period"],
+            status=answer["status"],
+            complete=answer["complete"],
+            totals=Rows.of_records(_PAID, answer["totals"]),
+            lines=Rows.of_records(_EXPLAINED, answer["lines"]),
+            steps=tuple(answer["steps"]),
+            compared=answer["compared"],
+            facts=dict(answer),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A passage of a document; cite `document` and `location`."""

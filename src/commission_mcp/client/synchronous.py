@@ -17,11 +17,14 @@ from commission_mcp.client.results import (
     Calculation,
     ChatHistory,
     CommissionRun,
+    Comparison,
     Decision,
     Document,
     DocumentIndex,
     DocumentText,
+    Explanation,
     Health,
+    Overview,
     PlanDraft,
     PromptMessage,
     Schema,
@@ -183,8 +186,9 @@ class CommissionClient:
     def calculate_commission(
         self,
         plan: Mapping[str, object],
-        sales: Iterable[Mapping[str, object]],
+        sales: Iterable[Mapping[str, object]] | None = None,
         *,
+        period: str | None = None,
         payee: str | None = None,
         context: Mapping[str, object] | None = None,
         max_items: int = 10_000,
@@ -192,14 +196,17 @@ class CommissionClient:
         """Calculate what a plan pays for sales; nothing is stored. Numbers are exact as Decimal or text.
 
         Args:
-            plan: The plan, in the form of docs/plans.md.
-            sales: The sales.
+            plan: The plan, in the form of docs/plans.md, or `{"plan_id": ..., "version": ...}` of a stored one.
+            sales: The sales; or give `period`.
+            period: The client's stored sales of this period.
             payee: Show this payee only.
             context: Quota, draw balance and what else bears on the result.
             max_items: Entries of each list at most.
         """
         return self._run(
-            lambda: self._client.calculate_commission(plan, sales, payee=payee, context=context, max_items=max_items)
+            lambda: self._client.calculate_commission(
+                plan, sales, period=period, payee=payee, context=context, max_items=max_items
+            )
         )
 
     def chat_history(
@@ -432,6 +439,52 @@ class CommissionClient:
                 since=since, until=until, subject=subject, object=object, outcome=outcome, limit=limit, cursor=cursor
             )
         )
+
+    def client_overview(self, period: str | None = None) -> Overview:
+        """The client at a glance: plans, documents, context, and a period's figures.
+
+        Args:
+            period: Such as 2026-07; without it the last one that was run.
+        """
+        return self._run(lambda: self._client.client_overview(period))
+
+    def compare_plans(
+        self,
+        plan: Mapping[str, object],
+        other: Mapping[str, object] | None = None,
+        *,
+        change: str | None = None,
+        sales: Iterable[Mapping[str, object]] | None = None,
+        period: str | None = None,
+        context: Mapping[str, object] | None = None,
+        max_items: int = 10_000,
+    ) -> Comparison:
+        """What two plans pay over the same sales; nothing is stored.
+
+        Args:
+            plan: The plan, or `{"plan_id": ..., "version": ...}` of a stored one.
+            other: What it is compared with; or give `change`.
+            change: Such as "+10%" or "+1pt" on all rates.
+            sales: The sales; or give `period`.
+            period: The stored sales of this period.
+            context: With sales: quota, draw balance and the like.
+            max_items: Payees at most.
+        """
+        return self._run(
+            lambda: self._client.compare_plans(
+                plan, other, change=change, sales=sales, period=period, context=context, max_items=max_items
+            )
+        )
+
+    def explain_payout(self, period: str, payee: str | None = None, *, max_items: int = 10_000) -> Explanation:
+        """Why a payee is paid what for a period: from each sale to the amount, and what changed.
+
+        Args:
+            period: Such as 2026-07.
+            payee: The payee; without it yourself.
+            max_items: Entries of each list at most.
+        """
+        return self._run(lambda: self._client.explain_payout(period, payee, max_items=max_items))
 
     # --- resources and prompts ---
 
