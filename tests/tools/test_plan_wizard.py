@@ -265,6 +265,29 @@ async def test_a_plan_for_emea_is_in_euros_with_the_clients_compliance(author: C
     assert filled["client_specific_rules.compliance_level"] == ("enterprise", "the client's profile")
 
 
+async def test_the_dialogue_of_an_enterprise_client_in_emea_ends_in_a_plan(author: Client) -> None:
+    """Currency and compliance are applied and named; what is automatic in the client's own currency is not here."""
+    start = {**PHASE_1["fields"], "plan_name": "EMEA Enterprise", "client_specific_rules": {"region": "EMEA"}}
+    answer = await call(author, phase=1, fields=start)
+    await call(author, **PHASE_2, draft_id=answer["draft_id"])
+    fields = {"assignments": [{"territory": "North"}], "uom": "Each"}
+    answer = await call(author, draft_id=answer["draft_id"], phase=3, fields={**fields, "currency": "USD"})
+    assert codes(answer["problems"]) == {"E_CURRENCY"}
+    await call(author, draft_id=answer["draft_id"], phase=3, fields={"currency": None})
+    review = await call(author, action="review", draft_id=answer["draft_id"])
+    submitted = await call(author, **review["next"]["arguments"])
+
+    assert [(step["step"], step["automatic"]) for step in review["preview"]["approvals"]] == [
+        ("manager_approval", False),
+        ("finance_review", False),
+        ("compliance_check", False),
+    ]
+    assert submitted["plan"]["status"] == "submitted"
+    resource = await author.read_resource(f"plan://{submitted['plan']['plan_id']}")
+    plan = json.loads(resource.contents[0].model_dump()["text"])
+    assert (plan["definition"]["currency"], plan["definition"]["client_specific_rules"]["region"]) == ("EUR", "EMEA")
+
+
 async def test_a_plan_described_in_one_paragraph_becomes_fields_of_all_phases_in_one_call(author: Client) -> None:
     """A monthly plan for the North, July to December 2026: 8 % of gross revenue below quota, 12 % above."""
     answer = await call(

@@ -211,6 +211,16 @@ def test_what_is_wrong_in_the_assignments_is_said_where_it_is(assignments: objec
     assert (code, path) in codes(assess(drafted((3, {"assignments": assignments}), draft=whole()), KNOWN))
 
 
+def test_more_than_a_version_can_hold_is_said_in_the_draft() -> None:
+    many = [f"c{number}" for number in range(40)]
+    row = {"customer": many, "plant": many}
+    draft = drafted(
+        (3, {"assignments": [row]}), (2, {"spiffs": [{"name": n, "amount": 1} for n in many]}), draft=whole()
+    )
+
+    assert codes(assess(draft, KNOWN)) >= {("E_LIMIT", "rules"), ("E_LIMIT", "assignments")}
+
+
 def test_a_name_that_another_plan_has_is_taken() -> None:
     known = replace(KNOWN, taken=TakenName("plan-9", "q3 sales incentives"))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from itertools import combinations
+from math import prod
 from typing import cast
 
+from commission_mcp.domain.parsing.plan_form import RULES_MAX
 from commission_mcp.domain.parsing.reader import nearest
 from commission_mcp.domain.plan import Assignment, Plan
 from commission_mcp.domain.rules import FixedBasis, RangeType, Rule
@@ -20,6 +22,7 @@ from commission_mcp.domain.wizard.masters import unknown
 from commission_mcp.errors import Code, Problem
 
 DESCRIPTION_CHARS_MAX = 4_000
+ASSIGNMENTS_MAX = 1_000
 LEVELS = ("standard", "premium", "enterprise")
 
 _NEEDED = {
@@ -164,6 +167,7 @@ def _of_plan(draft: Draft, plan: Plan) -> Iterator[Problem]:
     if draft.submission.get("uom") is None and any(_counts_units(rule) for rule in plan.rules):
         fix = "Give the unit that quantities are counted in, such as Each."
         yield Problem(Code.FIELD_MISSING, "`uom` is missing, and the plan counts a quantity.", fix, "uom")
+    yield from _counts(plan)
     for index, rule in enumerate(plan.rules[: len(draft.rules)]):
         yield from _inside(plan, rule.valid_from, rule.valid_to, f"rules[{index}]")
         yield from _limits(rule, f"rules[{index}]")
@@ -180,6 +184,18 @@ def _of_plan(draft: Draft, plan: Plan) -> Iterator[Problem]:
                 "Give one a narrower scope, other dates or another `priority`.",
                 f"assignments[{index}]",
             )
+
+
+def _counts(plan: Plan) -> Iterator[Problem]:
+    """What a version can hold: rules with SPIFFs and bonuses, and combinations of the values that assignments name."""
+    if len(plan.rules) > RULES_MAX:
+        message = f"With its SPIFFs and bonuses the plan has {len(plan.rules)} rules."
+        yield Problem(Code.LIMIT, message, f"Have at most {RULES_MAX}, or split the plan.", "rules")
+    combinations_named = sum(prod(len(values) for _, values in one.scope.wanted) for one in plan.assignments)
+    if combinations_named > ASSIGNMENTS_MAX:
+        message = f"The assignments name {combinations_named:,} combinations."
+        fix = f"Have at most {ASSIGNMENTS_MAX:,}; name a territory or product above instead of each below."
+        yield Problem(Code.LIMIT, message, fix, "assignments")
 
 
 def _limits(rule: Rule, path: str) -> Iterator[Problem]:

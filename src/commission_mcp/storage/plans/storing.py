@@ -14,11 +14,7 @@ from commission_mcp.domain.canonical import canonical_json, fingerprint
 from commission_mcp.domain.money import plain
 from commission_mcp.domain.plan import Plan
 from commission_mcp.domain.rules import Curve, Flat, Limit, RangeType, Rule, Slab, Tiered, ValueType
-from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.writing import Writing
-
-RULES_MAX = 20
-ASSIGNMENTS_MAX = 1_000
 
 _COLUMN_OF = {
     "payee": "payee_id",
@@ -43,19 +39,9 @@ async def store_version(
         version: The number that it gets.
         definition: The canonical form.
         plan: What the definition was parsed to.
-
-    Raises:
-        Refused: with `E_LIMIT` when there are more rules or assignments than a version may have.
     """
     rules = list(_rules(definition, plan))
     assignments = list(_assignments(definition))
-    if len(rules) > RULES_MAX:
-        message = f"With its SPIFFs and bonuses the plan has {len(rules)} rules."
-        raise Refused(Problem(Code.LIMIT, message, f"Have at most {RULES_MAX}, or split the plan.", "rules"))
-    if len(assignments) > ASSIGNMENTS_MAX:
-        message = f"The assignments name {len(assignments):,} combinations."
-        fix = f"Have at most {ASSIGNMENTS_MAX:,}; name a territory or product above instead of each below."
-        raise Refused(Problem(Code.LIMIT, message, fix, "assignments"))
     sha256 = fingerprint(definition)
     key = [writing.client_id, plan_id, version]
     await writing.execute(

@@ -49,7 +49,7 @@ async def submit(
         targets: Where the news goes.
 
     Raises:
-        Refused: with `E_NAME_TAKEN`, `E_ASSIGN_CONFLICT` or `E_LIMIT`.
+        Refused: with `E_NAME_TAKEN`, `E_ASSIGN_CONFLICT` or `E_REVISION`.
     """
     plan_id = draft.plan_id or mint()
     try:
@@ -62,6 +62,10 @@ async def submit(
         message = "Two assignments cover the same with the same priority in overlapping dates."
         fix = "Give one a narrower scope, other dates or another `priority`."
         raise Refused(Problem(Code.ASSIGN_CONFLICT, message, fix, "assignments")) from None
+    except psycopg.errors.ForeignKeyViolation:
+        message = "Something that the plan names was taken away since the review."
+        fix = f"Call plan_wizard with action review and draft_id {draft_id!r}."
+        raise Refused(Problem(Code.REVISION, message, fix, "revision")) from None
     if reviewed.pending is not None:
         await writing.execute(
             "UPDATE cm.plan_version SET status = 'withdrawn' WHERE client_id = %s AND plan_id = %s AND version = %s",
