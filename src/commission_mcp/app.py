@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TRAIL_PATIENCE_S = 1.0  # how long the last calls' entries are waited for when the server stops
+
 
 class Opening(Generic[T]):
     """Opens something in the background and keeps it open; whoever needs it waits, and a failure is tried again.
@@ -339,6 +341,8 @@ async def open_app(
                 observe=observe,
             )
         finally:
+            if trail is not None:
+                await trail.finish(_TRAIL_PATIENCE_S)
             tasks.cancel_scope.cancel()
 
 

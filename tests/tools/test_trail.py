@@ -65,6 +65,18 @@ async def test_the_next_window_finds_what_was_asked_without_any_id(
     assert sum(token in message["content"] for message in found[-2:]) == 2
 
 
+async def test_the_last_call_before_the_server_stops_leaves_its_question_too(
+    connect: Connect, installation: Installation
+) -> None:
+    token = uuid.uuid4().hex
+    async with connect(installation, history_trail=True) as client:
+        await client.call_tool("query", {"sql": f"SELECT 1 -- {token}"})
+    async with connect(installation) as client:
+        found = (await history(client, action="read"))["messages"]
+
+    assert token in found[-1]["content"]
+
+
 async def test_refused_calls_and_the_history_itself_leave_none(connect: Connect, postgres_18: Installation) -> None:
     async with connect(postgres_18, history_trail=True) as client:
         await begin(client)

@@ -48,6 +48,7 @@ class Trail:
         self._usual_ttl_s = usual_ttl_s
         self._hidden = hidden
         self._sending, self._receiving = anyio.create_memory_object_stream[tuple[Caller, Message]](_WAITING_MAX)
+        self._ended = anyio.Event()
 
     def note(self, caller: Caller, tool: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Leave an entry for a call that was answered; returns at once.
@@ -67,15 +68,27 @@ class Trail:
             _log.warning("an entry of the trail was dropped", extra={"tool": tool})
 
     async def run(self) -> None:
-        """Keep the entries until cancelled."""
-        async with self._sending, self._receiving:
-            async for caller, message in self._receiving:
-                try:
-                    ttl_s = await self._usual_ttl_s(caller)
-                    await (await self._sessions()).continue_latest(caller, message, usual_ttl_s=ttl_s)
-                except Refused as refused:
-                    # The call was answered; that it left no trail is no reason to fail anything.
-                    _log.warning("an entry of the trail was not kept", extra={"code": refused.problems[0].code})
+        """Keep the entries until cancelled or finished."""
+        try:
+            async with self._sending, self._receiving:
+                async for caller, message in self._receiving:
+                    await self._keep(caller, message)
+        finally:
+            self._ended.set()
+
+    async def finish(self, within_s: float) -> None:
+        """Take no more entries, and keep those that wait within this time, whatever is being cancelled around us."""
+        self._sending.close()
+        with anyio.move_on_after(within_s, shield=True):
+            await self._ended.wait()
+
+    async def _keep(self, caller: Caller, message: Message) -> None:
+        try:
+            ttl_s = await self._usual_ttl_s(caller)
+            await (await self._sessions()).continue_latest(caller, message, usual_ttl_s=ttl_s)
+        except Refused as refused:
+            # The call was answered; that it left no trail is no reason to fail anything.
+            _log.warning("an entry of the trail was not kept", extra={"code": refused.problems[0].code})
 
 
 def _question(tool: str, arguments: Mapping[str, Any]) -> str:
