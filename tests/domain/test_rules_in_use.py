@@ -69,6 +69,29 @@ def test_a_recoverable_draw_over_months(
     assert [statement.draw_balance for statement in outcome.statements] == [Decimal(amount) for amount in balances]
 
 
+def test_a_part_of_what_is_earned_above_the_draw_pays_it_back(pay: Pay) -> None:
+    sales = [
+        {"amount": amount, "date": f"2026-{month:02d}-10"}
+        for month, amount in ((7, "500"), (8, "2500"), (9, "9000.01"))
+    ]
+    draw = {"amount": 1500, "recoverable": True, "recovery_percent": 50}
+    outcome = pay(flat(100), sales, calculation_schedule="Monthly", draw=draw)
+
+    assert [statement.draw_balance for statement in outcome.statements] == [1000, 500, 0]
+    assert [statement.total for statement in outcome.statements] == [1500, 2000, Decimal("8500.01")]
+
+
+def test_figures_of_a_rule_go_before_those_of_all(pay: Pay) -> None:
+    rules = [
+        {"name": name, "component": name, "category_type": "Slab", "range_type": "Percentage of Quota",
+         "tiers": [{"from": 0, "to": 100, "commission": 5}, {"from": 100, "to": None, "commission": 10}]}
+        for name in ("a", "b")
+    ]  # fmt: skip
+    context = {"quota": [{"amount": 500}, {"rule": "b", "amount": 5000}, {"rule": "b", "payee": "x", "amount": 1}]}
+
+    assert pay(rules, [{"amount": 1000, "payee": "p"}], context).total == 100 + 50
+
+
 def test_a_draw_that_is_not_recoverable_leaves_no_balance() -> None:
     result = draw_period(Draw(Decimal(1500), recoverable=False), Decimal(500), Decimal(0))
 

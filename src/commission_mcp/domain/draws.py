@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from commission_mcp.domain.money import ZERO
+from commission_mcp.domain.money import HUNDRED, ZERO, round_money
 from commission_mcp.domain.plan import Draw
+
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class DrawResult:
     balance: Decimal
 
 
-def draw_period(draw: Draw, earned: Decimal, balance: Decimal) -> DrawResult:
-    """Settle one period: pay = max(earned, draw) - recovery, recovery = min(balance, max(0, earned - draw)).
+def draw_period(draw: Draw, earned: Decimal, balance: Decimal, unit: Decimal = CENT) -> DrawResult:
+    """Settle one period: pay = max(earned, draw) - recovery, recovery = min(balance, max(0, earned - draw) * percent).
 
     Xactly ("Non-recoverable draw") and Oracle (Siebel Incentive Compensation, plan design) publish tables that this
     reproduces. A draw that is not recoverable never leaves a balance.
@@ -33,5 +35,5 @@ def draw_period(draw: Draw, earned: Decimal, balance: Decimal) -> DrawResult:
     advance = max(ZERO, draw.amount - earned)
     if not draw.recoverable:
         return DrawResult(advance, ZERO, ZERO)
-    recovery = min(balance, max(ZERO, earned - draw.amount))
+    recovery = min(balance, round_money(max(ZERO, earned - draw.amount) * draw.recovery_percent / HUNDRED, unit))
     return DrawResult(advance, recovery, balance - recovery + advance)

@@ -233,15 +233,15 @@ class RuleLedger:
         situation, rule = self._situation, self._rule
         asked = None if window == ALWAYS else window
         share = active_share(self._plan, situation, window, payee)
-        quota = situation.quota(payee, asked, axis_base(rule, RangeType.QUOTA_PERCENT))
-        target = situation.targets.of(payee, asked)
-        attainment = None if _divides_by_quota(rule) else situation.attainments.of(payee, asked)
+        quota = situation.quota(payee, asked, axis_base(rule, RangeType.QUOTA_PERCENT), rule.name)
+        target = situation.targets.of(payee, asked, rule.name)
+        attainment = None if _divides_by_quota(rule) else situation.attainments.of(payee, asked, rule.name)
         if uses_quota(rule) and attainment is None and (quota is None or quota * share <= ZERO):
             return self._lacks(Code.NO_QUOTA, payee, window, "quota")
         if uses_target(rule) and target is None:
             return self._lacks(Code.NO_TARGET, payee, window, "target incentive")
         first = self._first.get(payee, window)
-        before = situation.bases_before.of(payee, asked) if window == first else None
+        before = situation.bases_before.of(payee, asked, rule.name) if window == first else None
         return Setting(
             None if quota is None else quota * share,
             None if target is None else target * share,

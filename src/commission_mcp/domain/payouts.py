@@ -212,7 +212,7 @@ class Payouts:
         draw = self._plan.draw
         if draw is None:
             return [], balance
-        result = draw_period(replace(draw, amount=round_money(draw.amount, self._unit)), earned, balance)
+        result = draw_period(replace(draw, amount=round_money(draw.amount, self._unit)), earned, balance, self._unit)
         amounts = ((Kind.DRAW, result.advance), (Kind.RECOVERY, -result.recovery))
         lines = [
             Line(payee, period, kind, amount, amount, str(kind), stage=_AFTER) for kind, amount in amounts if amount

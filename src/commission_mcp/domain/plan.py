@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from commission_mcp.domain.bands import Bands
-from commission_mcp.domain.money import ONE
+from commission_mcp.domain.money import HUNDRED, ONE
 from commission_mcp.domain.periods import Schedule
 from commission_mcp.domain.rules import Limit, Rule, Scope
 from commission_mcp.domain.sales import Base
@@ -31,10 +31,15 @@ class OverrideOf(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """An advance on commissions, for each calculation period, in the plan's currency."""
+    """An advance on commissions, for each calculation period, in the plan's currency.
+
+    Attributes:
+        recovery_percent: How much of what is earned above the draw goes into paying back, in points.
+    """
 
     amount: Decimal
     recoverable: bool
+    recovery_percent: Decimal = HUNDRED
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -124,11 +124,12 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure of the context: for one payee or all, for one span of days or always."""
+    """A figure of the context: for one payee or all, one span of days or always, one rule or all."""
 
     amount: Decimal
     payee: str | None = None
     period: Period | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +151,14 @@ class Facts:
             by_payee.setdefault(fact.payee, []).append(fact)
         object.__setattr__(self, "by_payee", by_payee)
 
-    def of(self, payee: str, period: Period | None) -> Decimal | None:
-        """The figure of a payee for a period.
+    def of(self, payee: str, period: Period | None, rule: str | None = None) -> Decimal | None:
+        """The figure of a payee for a period, as a rule sees it.
 
-        A figure stated for the payee goes before one for everybody, and one for the very period before one for always;
-        figures of several spans inside the period are added up. None when nothing fits.
+        A figure stated for the rule goes before one for all, one for the payee before one for everybody, and one for
+        the very period before one for always; figures of several spans inside the period are added up. None when
+        nothing fits.
         """
-        for mine in (self.by_payee.get(payee, ()), self.by_payee.get(None, ())):
+        for mine in self._candidates(payee, rule):
             dated = [f for f in mine if f.period is not None]
             same = [f.amount for f in dated if f.period == period]
             inside = [
@@ -167,6 +169,13 @@ class Facts:
                 if found:
                     return sum(found, ZERO)
         return None
+
+    def _candidates(self, payee: str, rule: str | None) -> Iterator[Sequence[Fact]]:
+        """The figures that could fit, the more particular first."""
+        stated = (self.by_payee.get(payee, ()), self.by_payee.get(None, ()))
+        for own in dict.fromkeys((rule, None)):
+            for facts in stated:
+                yield [fact for fact in facts if fact.rule == own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +257,6 @@ class Situation:
     clawbacks: tuple[Clawback, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
 
-    def quota(self, payee: str, period: Period | None, measure: Base) -> Decimal | None:
+    def quota(self, payee: str, period: Period | None, measure: Base, rule: str | None = None) -> Decimal | None:
         """The quota of a payee for a window, of what is measured."""
-        return self.measured.get(measure, self.quotas).of(payee, period)
+        return self.measured.get(measure, self.quotas).of(payee, period, rule)

@@ -170,7 +170,7 @@ def read_pool(reader: Reader) -> tuple[Member, ...]:
 
 
 def read_draw(reader: Reader) -> Draw | None:
-    """`draw`: `{amount, recoverable}`, for each calculation period."""
+    """`draw`: `{amount, recoverable, recovery_percent}`, for each calculation period."""
     inner = reader.one("draw")
     if inner is None:
         return None
@@ -179,12 +179,21 @@ def read_draw(reader: Reader) -> Draw | None:
         inner.missing("amount", "Give the draw for each calculation period.")
     if not inner.has("recoverable"):
         inner.missing("recoverable", "State true when the draw is paid back from later commissions, else false.")
+    points = inner.factor("recovery_percent")
+    if points is not None and not (recoverable and ZERO < points <= HUNDRED):
+        inner.refuse(
+            Code.NUMBER,
+            "recovery_percent",
+            "It is the part of what is earned above the draw that a recoverable draw takes back.",
+            "Send points above 0 up to 100, with `recoverable` true.",
+        )
+        points = None
     inner.finish()
-    return None if amount is None else Draw(amount, recoverable)
+    return None if amount is None else Draw(amount, recoverable, HUNDRED if points is None else points)
 
 
 def read_facts(reader: Reader, name: str) -> Facts:
-    """A figure of the context: a number, `{payee: number}`, or `[{payee, period, amount}]`."""
+    """A figure of the context: a number, `{payee: number}`, or `[{payee, period, rule, amount}]`."""
     value = reader.raw(name)
     if value is None:
         return Facts()
@@ -200,11 +209,11 @@ def read_facts(reader: Reader, name: str) -> Facts:
 
 
 def _fact(row: Reader) -> Fact | None:
-    payee, amount, period = row.text("payee"), row.amount("amount"), read_period(row, "period")
+    payee, amount, period, rule = row.text("payee"), row.amount("amount"), read_period(row, "period"), row.text("rule")
     if not row.has("amount"):
         row.missing("amount", "Give the figure.")
     row.finish()
-    return None if amount is None else Fact(amount, payee, period)
+    return None if amount is None else Fact(amount, payee, period, rule)
 
 
 def read_period(reader: Reader, name: str) -> Period | None:
