@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ NAMES = sorted(path.relative_to(ROOT / "data").as_posix() for path in (ROOT / "d
 ABC = "client-specific/client-abc"
 
 
+@cache
 def text_of(name: str) -> str:
     return full_text(parse(name, (ROOT / "data" / name).read_bytes(), ReadingLimits(), find_ocr("eng")))
 
