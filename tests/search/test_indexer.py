@@ -31,16 +31,18 @@ async def test_every_file_ends_as_indexed_or_failed_with_a_reason(collection: Co
     collection.write("bug.txt", "BUG")
     collection.write("c.xyz", "unknown")
     (collection.root / "bad-\udcff.txt").write_text("no name")
+    (collection.root / "two\nlines.txt").write_text("no name either")
 
     progress = await collection.index()
 
-    assert (progress.phase, progress.indexed, progress.failed, progress.note) == (Phase.DONE, 2, 4, "")
+    assert (progress.phase, progress.indexed, progress.failed, progress.note) == (Phase.DONE, 2, 5, "")
     assert set(collection.texts()) == {"a.txt", "sub/b.txt"}
     assert {failure.name: failure.code for failure in collection.store.failures()} == {
         "broken.txt": "E_DOCUMENT_DAMAGED",
         "bug.txt": "E_DOCUMENT_DAMAGED",
         "c.xyz": "E_DOCUMENT_TYPE",
         "bad-\\xff.txt": "E_DOCUMENT_NAME",
+        "two\\nlines.txt": "E_DOCUMENT_NAME",
     }
 
 

@@ -35,8 +35,8 @@ class FoundFile:
     r"""A file in the folder.
 
     Attributes:
-        name: Its path inside the folder, with ``/``. Bytes that are no UTF-8 are written ``\xff``; such a file cannot
-            be opened by its name.
+        name: Its path inside the folder, with ``/``. Bytes that are no UTF-8, and signs that cannot be printed, are
+            written as escapes such as ``\xff``; such a file cannot be opened by its name.
         state: What the file system says of it.
     """
 
@@ -240,7 +240,9 @@ def _is_temporary(name: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """The name, with what nobody can read or type written as an escape."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _state(of: os.stat_result) -> FileState:

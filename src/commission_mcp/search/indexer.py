@@ -21,6 +21,7 @@ import numpy as np
 from anyio import to_thread
 
 from commission_mcp.documents.chunking import block_offsets, chunks, full_text
+from commission_mcp.documents.formats import checked_name
 from commission_mcp.documents.model import Chunk, Document, Place
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.corpus import text_to_embed
@@ -205,6 +206,7 @@ class Indexing:
     async def _outcome(self, file: FoundFile, known: Known | None, reading: str) -> Outcome | None:
         at, state, sha256 = time.time(), file.state, ""
         try:
+            checked_name(file.name)
             content, state = await to_thread.run_sync(self.folder.read, file.name, self.cutting.file_bytes_max)
             sha256 = hashlib.sha256(content).hexdigest()
             if known is not None and not known.failed and (known.sha256, known.reading) == (sha256, reading):
@@ -212,7 +214,7 @@ class Indexing:
             document = await self.reader.read(file.name, content)
             return await to_thread.run_sync(self._entry, document, state, sha256, reading, at)
         except NotADocument:
-            return None if "\\x" not in file.name else _failure(file.name, state, reading, at, _UNNAMEABLE)
+            return None
         except Refused as refused:
             return replace(_failure(file.name, state, reading, at, refused.problems[0]), sha256=sha256)
         except OSError as error:
@@ -315,9 +317,6 @@ class _Touched:
 
 
 Outcome = Entry | Failure | _Touched
-_UNNAMEABLE = Problem(
-    Code.DOCUMENT_NAME, "The name of the file is no UTF-8 text.", "Rename it, with letters and digits."
-)
 _UNREADABLE = Problem(Code.DOCUMENT_DAMAGED, "", "Let the server's user read it.")
 _UNEXPECTED = Problem(
     Code.DOCUMENT_DAMAGED,
