@@ -248,3 +248,55 @@ async def test_a_server_is_asked_over_http_with_a_token_from_a_file(
 
     assert asked.stdout == b"client_id,count\nclient-a,400\n", asked.stderr
     assert refused.returncode == 3
+
+
+PHASES: list[dict[str, object]] = [
+    {
+        "phase": 1,
+        "fields": {
+            "plan_name": "From a file",
+            "description": "Drafted by a command.",
+            "calculation_schedule": "Monthly",
+            "payment_schedule": "Monthly",
+            "assignee_type": "Territory",
+            "valid_from": "2028-01-01",
+            "valid_to": "2028-12-31",
+        },
+    },
+    {
+        "phase": 2,
+        "fields": {
+            "plan_type": "Revenue Target",
+            "category_type": "Tiered",
+            "range_type": "Amount",
+            "value_type": "Percentage",
+            "base_value": "Gross Revenue",
+            "tiers": [{"from": 0, "to": 100000, "commission": 5.5}, {"from": 100001, "to": None, "commission": 7.1}],
+        },
+    },
+    {"phase": 3, "fields": {"assignments": [{"territory": "north", "product": "pa"}], "currency": "USD", "uom": "EA"}},
+]
+
+
+def test_a_plan_is_drafted_from_a_file_and_submitted(ask: Ask, tmp_path: Path) -> None:
+    author, approver = {"COMMISSION_ROLES": "plan_author"}, {"COMMISSION_ROLES": "manager"}
+    (tmp_path / "part.json").write_text(json.dumps(PHASES[:2]))
+    (tmp_path / "whole.json").write_text(json.dumps(PHASES))
+    part = ask("plan", "draft", str(tmp_path / "part.json"), **author)
+    whole = ask("plan", "draft", str(tmp_path / "whole.json"), "--submit", **author)
+    listed = json.loads(ask("plan", "drafts", "--json", **author).stdout)
+    waiting = json.loads(ask("plan", "waiting", "--json", **approver).stdout)
+
+    assert part.returncode == 1
+    assert b"missing: assignments" in part.stderr
+    assert whole.returncode == 0, whole.stderr
+    plan = json.loads(whole.stdout)["plan"]
+    assert json.loads(part.stdout)["draft_id"] in {each["draft_id"] for each in listed}
+    assert (plan["status"] == "submitted") == (plan["plan_id"] in {each["plan_id"] for each in waiting})
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "not json"])
+def test_a_file_without_phases_is_refused(ask: Ask, tmp_path: Path, content: str) -> None:
+    (tmp_path / "phases.json").write_text(content)
+
+    assert ask("plan", "draft", str(tmp_path / "phases.json")).returncode == 2

@@ -13,7 +13,7 @@ def test_a_request_arrives_as_it_was_sent() -> None:
 
 
 def test_a_refusal_arrives_as_it_was_sent() -> None:
-    sent = Refused(Problem(Code.SERVER_START, "It did not.", "Read the log.", "COMMISSION_DATA_DIR"))
+    sent = Refused(Problem(Code.SERVER_START, "It did not.", "Read the log.", "COMMISSION_DATA_DIRECTORY"))
     with pytest.raises(Refused) as received:
         decode_state(encode_state(State.REFUSED, sent))
 

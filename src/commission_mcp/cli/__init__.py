@@ -18,6 +18,7 @@ from commission_mcp.cli import (
     imports,
     model,
     outbox,
+    plan,
     serve,
     setup,
     token,
@@ -60,6 +61,7 @@ commands.add_typer(audit.commands, name="audit")
 commands.add_typer(client.commands, name="client")
 commands.add_typer(model.commands, name="model")
 commands.add_typer(outbox.commands, name="outbox")
+commands.add_typer(plan.commands, name="plan")
 commands.add_typer(user.commands, name="user")
 
 

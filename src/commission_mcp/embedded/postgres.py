@@ -181,7 +181,7 @@ class Postgres:
                 Problem(
                     Code.DATA_DIRECTORY,
                     f"{self._directory.root} has {free // 10**6} MB of free disk space.",
-                    f"Free {_FREE_BYTES_MIN // 10**6} MB, or set COMMISSION_DATA_DIR to a directory on another disk.",
+                    f"Free {_FREE_BYTES_MIN // 10**6} MB, or set COMMISSION_DATA_DIRECTORY to one on another disk.",
                 )
             )
 
