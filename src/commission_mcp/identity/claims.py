@@ -72,10 +72,12 @@ def _found(claims: Mapping[str, object], name: str) -> object:
         return claims[name]
     value: object = claims
     for step in name.split("."):
-        if not isinstance(value, dict) or step not in value:
-            return None
-        value = cast("dict[str, object]", value)[step]
+        value = _inside(value, step)
     return value
+
+
+def _inside(value: object, step: str) -> object:
+    return cast("dict[str, object]", value).get(step) if isinstance(value, dict) else None
 
 
 def _words(value: object, claim: str) -> Iterable[str]:
