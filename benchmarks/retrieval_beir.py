@@ -51,7 +51,7 @@ def main() -> None:
     documents = read_documents(options.directory / "corpus.jsonl")
     judged = read_judgements(options.directory / "qrels", options.split)
     questions = {number: text for number, text in read_questions(options.directory) if number in judged}
-    texts = [text_to_embed(chunk) for listed in documents for chunk in listed.chunks]
+    texts = [text_to_embed(chunk, listed.facts) for listed in documents for chunk in listed.chunks]
     corpus = build_corpus(documents, embedded(texts, embedder, options.cache), embedder.identity)
     print(f"{len(documents):,} documents, {len(questions):,} questions with judgements\n")
     print("| | nDCG@10 | recall@10 | MRR@10 | ms a question |")

@@ -147,7 +147,7 @@ def plainly(corpus: Corpus, embedder: Embedder, *, lexical: bool) -> Ranking:
 
 def corpus_of(documents: Sequence[Listed], embedder: Embedder, cache: Path | None) -> Corpus:
     """The corpus of these documents, with vectors."""
-    texts = [text_to_embed(chunk) for listed in documents for chunk in listed.chunks]
+    texts = [text_to_embed(chunk, listed.facts) for listed in documents for chunk in listed.chunks]
     vectors: Vectors = embedded(texts, embedder, cache)
     return build_corpus(documents, vectors, embedder.identity)
 

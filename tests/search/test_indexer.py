@@ -72,7 +72,9 @@ async def test_chunks_and_spans_are_slices_of_the_text_and_have_their_vectors(co
     assert len(entry.masked_text) == len(entry.text)
     model = collection.embedder
     assert model is not None
-    assert np.array_equal(entry.embedding.clear, model.embed([text_to_embed(chunk) for chunk in entry.chunks]))
+    assert np.array_equal(
+        entry.embedding.clear, model.embed([text_to_embed(chunk, entry.properties.facts) for chunk in entry.chunks])
+    )
     assert list(entry.embedding.masked) == [0]
 
 

@@ -41,7 +41,9 @@ def corpus(shelf: dict[str, list[str]], embedder: Embedder | None, **tags: tuple
     documents = [listed(name, texts, tags=tags.get(name.split(".")[0], ())) for name, texts in shelf.items()]
     if embedder is None:
         return build_corpus(documents)
-    vectors = embedder.embed([text_to_embed(chunk) for document in documents for chunk in document.chunks])
+    vectors = embedder.embed(
+        [text_to_embed(chunk, document.facts) for document in documents for chunk in document.chunks]
+    )
     return build_corpus(documents, vectors, embedder.identity)
 
 
@@ -202,12 +204,16 @@ def test_files_of_other_documents_are_refused(corpora: list[Corpus]) -> None:
             "rates | Q3 | Rates\ntext",
         ),
         (Place(section=("Rates",)), "Rates", "Rates\ntext"),
+        (Place(section=("Liquidity",)), "BESTBUY 2023 10K | BEST BUY CO., INC. | 2023 | Liquidity", "Liquidity\ntext"),
+        (Place(page=1), "Form 10-K - 02/07/2019 - Best Buy", "text"),
         (Place(), "", "text"),
     ],
 )
 def test_a_passage_is_embedded_with_its_title_and_its_section(place: Place, header: str, embedded: str) -> None:
     """Not with what every passage of its document would share."""
-    assert text_to_embed(Chunk(0, "text", 0, 4, place, header)) == embedded
+    facts = Facts(header.split(" | ", maxsplit=1)[0], organisations=("BEST BUY CO., INC.",))
+
+    assert text_to_embed(Chunk(0, "text", 0, 4, place, header), facts) == embedded
 
 
 def test_a_named_document_is_not_crowded_out() -> None:

@@ -14,7 +14,7 @@ from commission_mcp.documents.model import Chunk, Facts
 from commission_mcp.search.dense import DenseIndex
 from commission_mcp.search.embedding import Vectors
 from commission_mcp.search.lexical import LexicalIndex, Passage, build_lexical
-from commission_mcp.search.routing import Router, label_of
+from commission_mcp.search.routing import Router, is_label, label_of
 from commission_mcp.search.words import DEFAULT_LANGUAGE
 
 RECIPE = "lexical 2, dense 1"
@@ -84,15 +84,17 @@ class Corpus:
         return contents
 
 
-def text_to_embed(chunk: Chunk) -> str:
+def text_to_embed(chunk: Chunk, facts: Facts) -> str:
     """What is embedded of a passage: its document's title, its sheet and section, and its text.
 
-    Companies and years of the header are left to the words and to routing: in front of every passage of a document they
-    blur its vectors. All comes from the header and the text, which are masked where the reader's view is.
+    Companies, years and kinds of reports are left to the words and to routing: in front of every passage of a document
+    they blur its vectors. All comes from the header and the text, which are masked where the reader's view is; the
+    document's facts only decide.
     """
     parts = chunk.header.split(_HEADER_SEPARATOR)
     placed = (chunk.place.sheet is not None) + bool(chunk.place.section)
-    kept = _HEADER_SEPARATOR.join([*parts[:1], *parts[max(1, len(parts) - placed) :]])
+    titled = parts[:0] if len(parts) > placed and is_label(facts.title, facts) else parts[:1]
+    kept = _HEADER_SEPARATOR.join([*titled, *parts[max(1, len(parts) - placed) :]])
     return f"{kept}\n{chunk.text}" if kept else chunk.text
 
 

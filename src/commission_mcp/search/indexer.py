@@ -277,9 +277,11 @@ class Indexing:
         return True
 
     async def _embedding(self, embedder: Embedder, entry: Entry) -> Embedding:
-        clear = [text_to_embed(chunk) for chunk in entry.chunks]
+        facts = entry.properties.facts
+        clear = [text_to_embed(chunk, facts) for chunk in entry.chunks]
         hidden = masked_chunks(entry, self.cutting.mask)
-        masked = {chunk.number: text_to_embed(chunk) for chunk in hidden if text_to_embed(chunk) != clear[chunk.number]}
+        texts_hidden = {chunk.number: text_to_embed(chunk, facts) for chunk in hidden}
+        masked = {number: text for number, text in texts_hidden.items() if text != clear[number]}
         texts = [*clear, *masked.values()]
         vectors = np.empty((len(texts), embedder.dimensions), dtype=np.float32)
         for start in range(0, len(texts), _EMBED_TEXTS):

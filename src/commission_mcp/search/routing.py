@@ -28,6 +28,8 @@ inc incorporated corp corporation co company companies ltd limited llc llp lp pl
 srl ab as oy oyj kk pte pty holding holdings group the and
 """
 _LEGAL_FORMS = frozenset(_LEGAL.split())
+_REPORTS = frozenset({"annual", "quarterly", "current", "earnings"})
+_LABEL_WORDS = frozenset({"form", "filed", "dated", "for", "of", "fy", "report", "earnings", "exhibit", "final"})
 _ALIAS_LENGTH_MIN = 2
 _SPLIT = re.compile(r"[\s_./\\()\[\]\-,;:]+")
 _NAME_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
@@ -77,6 +79,16 @@ def label_of(name: str, facts: Facts) -> Label:
     for kind in (*_kinds(text), facts.category):
         weights[KIND, kind] = 1.0
     return Label(weights)
+
+
+def is_label(title: str, facts: Facts) -> bool:
+    """Whether a title only names a company, a time and a kind of report, as in ``BESTBUY 2023 10K``."""
+    left = _NAME_QUARTER.sub(" ", title)
+    for kind, pattern in _KINDS:
+        left = pattern.sub(" ", left) if kind in _REPORTS else left
+    named = {fold(word) for organisation in facts.organisations for word in re.findall(r"[^\W_]+", organisation)}
+    known = named.union(_aliases(facts.organisations), _LABEL_WORDS)
+    return all(word.isdigit() or word in known for word in map(fold, re.findall(r"[^\W_]+", left)))
 
 
 class Router:
