@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from commission_mcp.storage.imports import Kind, describe
 
 if TYPE_CHECKING:
-    from conftest import Connect, Installation
+    from conftest import Installation
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -44,29 +44,11 @@ def test_the_example_configuration_names_only_known_settings_and_commands() -> N
 
 
 @pytest.mark.anyio
-async def test_the_readmes_calculation_pays_what_it_says(connect: Connect, postgres_18: Installation) -> None:
-    example = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if '"plan"' in text)
-    async with connect(postgres_18) as client:
-        result = await client.call_tool("calculate_commission", json.loads(example))
-
-    content: dict[str, object] = result.structured_content or {}
-    assert content["total"] == "11000.00"
-
-
-@pytest.mark.anyio
-async def test_the_readmes_query_is_answered(connect: Connect, postgres_18: Installation) -> None:
-    example = next(text for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "sql" in text)
-    async with connect(postgres_18) as client:
-        result = await client.call_tool("query", json.loads(example.replace("client-abc", "client-a")))
-
-    assert not result.is_error
-
-
-def test_the_readmes_python_snippet_runs(postgres_18: Installation) -> None:
+async def test_the_readmes_python_snippet_runs(postgres_18: Installation) -> None:
     snippet = next(iter(re.findall(r"```python\n(.*?)```", README, re.DOTALL)))
     assert "client-abc" in snippet
     here = snippet.replace("client-abc", "client-a")
     variables = {**postgres_18.variables, "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run([sys.executable, "-c", here], env=variables, check=False, capture_output=True, timeout=60)
+    ran = await anyio.run_process([sys.executable, "-c", here], env=variables, check=False)
 
     assert ran.stdout == b"None\n", ran.stderr

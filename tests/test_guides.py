@@ -17,6 +17,8 @@ import typer
 from commission_mcp.app import login_limits, open_administration
 from commission_mcp.cli import commands
 from commission_mcp.client import AsyncCommissionClient, RefusedError
+from commission_mcp.domain.caller import Role
+from commission_mcp.domain.permissions import TOOL_ROLES
 from commission_mcp.errors import Code
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings, names
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parent.parent
 CONVERSATIONS = (ROOT / "docs" / "ask-it-first.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
 SCRIPTING = (ROOT / "docs" / "scripting.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -98,6 +101,19 @@ async def test_every_conversation_goes_as_it_is_told(settings: Settings) -> None
                     name: str(answer.data[name]) for name in ("draft_id", "session_id") if answer.data.get(name)
                 }
             assert [word for word in expected if word not in told] == [], (call, told[:2000])
+
+
+async def test_every_call_of_the_readme_is_answered(settings: Settings) -> None:
+    every_role = settings.model_copy(update={"roles": frozenset(Role)})
+    found = re.findall(r"^#### `(\w+)`\n.*?```json\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    async with AsyncCommissionClient(server=build_server(every_role), environment={}) as client:
+        await client.index_documents("start", wait_s=20)
+        answers = {tool: await client.execute_tool(tool, json.loads(call)) for tool, call in found}
+
+    assert [tool for tool, _ in found] == list(answers)
+    assert answers.keys() == TOOL_ROLES.keys() - {"show"}
+    assert answers["calculate_commission"].data["total"] == "11000.00"
+    assert "client-abc/q4-bonuses.pdf" in answers["rag_search"].data["sources"]
 
 
 def test_the_page_has_ten_conversations_and_uses_most_tools() -> None:
