@@ -257,6 +257,12 @@ class Store:
             return Contents(generation, entries, damaged=lost or not sound)
         return Contents(0, (), damaged=True)
 
+    def _rests(self) -> bool:
+        """Whether the file is the one that was sealed: then its rows need not be looked at."""
+        with suppress(Damaged), _connected(self._file) as connection:
+            return self._sealed(_generation(connection)) is True
+        return False
+
     def _sealed(self, generation: int) -> bool | None:
         """Whether the file has the checksum that it was sealed with; None when it is not sealed."""
         manifest = read_manifest(self.directory)
@@ -273,6 +279,8 @@ class Store:
         if not self._file.exists():
             (self.directory / MANIFEST).unlink(missing_ok=True)
             self._replace((), 0)
+            return
+        if self._rests():
             return
         contents = self._load()
         if contents.damaged:
