@@ -83,7 +83,9 @@ async def keep_period(writing: Writing, period: CalendarPeriod) -> None:
         " ON CONFLICT DO NOTHING",
         [writing.client_id, period.period_id, period.kind, period.span.start, after],
     )
-    if not added:
+    # Somebody else may have added this very one meanwhile; what he did with it is looked at next.
+    same = "SELECT FROM cm.period WHERE client_id = %s AND period_id = %s"
+    if not added and not await writing.execute(same, [writing.client_id, period.period_id]):
         raise Refused(
             Problem(
                 Code.PERIOD,
