@@ -90,3 +90,13 @@ def test_without_ocr_a_picture_is_refused_by_name(make_picture: MakePicture) -> 
     with pytest.raises(Refused) as refused:
         parse("a.png", make_picture("Text"), ReadingLimits(), None)
     assert refused.value.problems[0].code is Code.DOCUMENT_OCR_UNAVAILABLE
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_a_page_on_its_side_or_head_is_turned(make_picture: MakePicture, angle: int) -> None:
+    target = io.BytesIO()
+    lines = "The rate in the North is 7.5 percent", "The rate in the South is 9 percent"
+    upright = Image.open(io.BytesIO(make_picture(*lines)))
+    upright.rotate(angle, expand=True).save(target, "PNG")
+
+    assert " ".join(texts(read("a.png", target.getvalue()))) == " ".join(lines)

@@ -42,13 +42,21 @@ USUAL_WORD_POINTS = 8.0
 PAGE_MODE = 3  # find the columns and blocks of a page
 SPARSE_MODE = 11  # find as much as there is, in any order
 SURE_PERCENT = 0
+SURE_ENOUGH_PERCENT = 60
+LONG_WORD_CHARS = 4
+DOUBTED_WORDS_MIN = 3
 TSV_FIELDS = 12
 TSV_WORD = "5"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A word in a picture, in pixels; `line` tells words of one line from those of others."""
+    """A word in a picture, in pixels.
+
+    Attributes:
+        line: Tells words of one line from those of others.
+        sure_percent: How sure the engine is of it.
+    """
 
     x0: float
     y0: float
@@ -56,6 +64,7 @@ class Seen:
     y1: float
     text: str
     line: tuple[int, int]
+    sure_percent: float
 
 
 class Ocr(Protocol):
@@ -136,9 +145,39 @@ def words_seen(seen: Sequence[Seen], scale: float) -> list[Word]:
     ]
 
 
+def read_upright(picture: Image, ocr: Ocr) -> tuple[list[Seen], Image]:
+    """The words in a picture, and the picture as it has to be turned for them.
+
+    A page that stands on its head reads as doubtful words (20 to 40 percent sure, against 85 and more), one that lies
+    on its side as those or as words that are higher than wide; then it is turned until neither is so.
+    """
+    first = ocr.words(picture)
+    if len(first) < DOUBTED_WORDS_MIN or _upright(first):
+        return first, picture
+    for angle in (180, 90, 270):
+        turned = picture.rotate(angle, expand=True)
+        seen = ocr.words(turned)
+        if len(seen) >= DOUBTED_WORDS_MIN and _upright(seen):
+            return seen, turned
+    return first, picture
+
+
+def _upright(seen: Sequence[Seen]) -> bool:
+    """Whether words read as if they stood upright."""
+    long = [word for word in seen if len(word.text) >= LONG_WORD_CHARS]
+    sideways = sum(word.y1 - word.y0 > word.x1 - word.x0 for word in long)
+    return _sureness(seen) >= SURE_ENOUGH_PERCENT and sideways * 2 <= len(long)
+
+
+def _sureness(seen: Sequence[Seen]) -> float:
+    """How sure the engine is of a picture's words, longer ones counting more, in percent."""
+    letters = sum(len(word.text) for word in seen)
+    return sum(word.sure_percent * len(word.text) for word in seen) / max(letters, 1)
+
+
 def picture_layout(picture: Image, ocr: Ocr) -> PageLayout:
     """What stands in a picture that was `prepared`, as if its letters were of a usual size."""
-    seen = ocr.words(picture)
+    seen, picture = read_upright(picture, ocr)
     height = median(word.y1 - word.y0 for word in seen) if seen else 1
     scale = USUAL_WORD_POINTS / max(height, 1)
     return page_layout(words_seen(seen, scale), picture.width * scale, picture.height * scale)
@@ -174,7 +213,7 @@ def _seen(table: str) -> list[Seen]:
             left, top, width, height = map(int, fields[6:10])
             if float(fields[10]) >= SURE_PERCENT:
                 line = int(fields[2]) * 1000 + int(fields[3]), int(fields[4])
-                found.append(Seen(left, top, left + width, top + height, fields[-1].strip(), line))
+                found.append(Seen(left, top, left + width, top + height, fields[-1].strip(), line, float(fields[10])))
     return found
 
 

@@ -17,7 +17,7 @@ from commission_mcp.documents.layout.page import PageLayout, Word
 from commission_mcp.documents.layout.reading_order import LayoutReader
 from commission_mcp.documents.limits import ReadingLimits
 from commission_mcp.documents.model import BlockKind, Place
-from commission_mcp.documents.pictures import Ocr, may_hold_text, picture_text, prepared, words_seen
+from commission_mcp.documents.pictures import Ocr, may_hold_text, picture_text, prepared, read_upright, words_seen
 from commission_mcp.documents.refusals import damaged, empty, encrypted, too_large
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ class _Pages:
             return []
         picture = _rendered(page, page.rect, self._draft.limits)
         self.recognised.append(page.number + 1)
-        return words_seen(self._ocr.words(picture), page.rect.width / picture.width)
+        seen, upright = read_upright(picture, self._ocr)
+        return words_seen(seen, page.rect.width / upright.width)
 
     def _text_in(self, page: Any, where: Any) -> str:  # noqa: ANN401 - as above
         if self._ocr is None or self._draft.pictures_read >= self._draft.limits.images_max:
