@@ -49,7 +49,6 @@ Progress: TypeAlias = Callable[[float, float | None, str | None], object]
 
 READS = frozenset(
     {
-        "",
         "audit_log",
         "calculate_commission",
         "client_overview",
