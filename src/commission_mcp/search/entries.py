@@ -167,14 +167,18 @@ def embedding_values(embedding: Embedding | None) -> tuple[object, ...]:
     return (*values, _digest(values))
 
 
-def entry_of(row: Sequence[Any]) -> Entry:
+def entry_of(row: Sequence[Any], *, checked: bool = False) -> Entry:
     """The document that a row holds.
+
+    Args:
+        row: The values of `DOCUMENT_COLUMNS`.
+        checked: Whether it is known to be what was written.
 
     Raises:
         Damaged: when the row is not what `document_row` wrote.
     """
     plain, digest = tuple(row[:_PLAIN_COLUMNS]), row[_PLAIN_COLUMNS]
-    if _digest(plain) != digest:
+    if not checked and _digest(plain) != digest:
         raise Damaged
     text: str = row[9]
     return Entry(
@@ -188,7 +192,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         masked_text=row[10],
         spans=tuple(_span(values) for values in orjson.loads(row[11])),
         chunks=tuple(_chunk(number, values, text) for number, values in enumerate(orjson.loads(row[12]))),
-        embedding=_embedding(row[_PLAIN_COLUMNS + 1 :]),
+        embedding=_embedding(row[_PLAIN_COLUMNS + 1 :], checked=checked),
     )
 
 
@@ -235,11 +239,11 @@ def _bytes(vectors: Vectors) -> bytes:
     return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
 
 
-def _embedding(values: Sequence[Any]) -> Embedding | None:
+def _embedding(values: Sequence[Any], *, checked: bool) -> Embedding | None:
     model, dimensions, clear, numbers, masked, digest = values
     if not model:
         return None
-    if _digest((model, dimensions, clear, numbers, masked)) != digest:
+    if not checked and _digest((model, dimensions, clear, numbers, masked)) != digest:
         raise Damaged
     rows = _vectors(masked, dimensions)
     at = np.frombuffer(numbers, dtype="<i4")

@@ -30,7 +30,7 @@ from commission_mcp.search.entries import Embedding, Entry, Failure, FileState, 
 from commission_mcp.search.folder import Folder, FoundFile, NotADocument
 from commission_mcp.search.store import Known, Store, Writer
 
-CUTTING_VERSION = 2
+CUTTING_VERSION = 3
 """Raised whenever chunking, masking, or what is embedded of a chunk changes: documents are then read anew."""
 
 _RACY_S = 2.0

@@ -252,7 +252,7 @@ class Store:
         with suppress(Damaged), _connected(self._file) as connection:
             generation = _generation(connection)
             sealed = self._sealed(generation)
-            entries, lost = _sound_entries(connection)
+            entries, lost = _sound_entries(connection, whole=sealed is True)
             sound = _structure_sound(connection) if sealed is None else sealed
             return Contents(generation, entries, damaged=lost or not sound)
         return Contents(0, (), damaged=True)
@@ -404,13 +404,18 @@ def _structure_sound(connection: sqlite3.Connection) -> bool:
     return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
 
 
-def _sound_entries(connection: sqlite3.Connection) -> tuple[tuple[Entry, ...], bool]:
-    """The documents that are what was written, by their names, and whether there are others."""
+def _sound_entries(connection: sqlite3.Connection, *, whole: bool) -> tuple[tuple[Entry, ...], bool]:
+    """The documents that are what was written, by their names, and whether there are others.
+
+    Args:
+        connection: To the store.
+        whole: Whether the file's own checksum has shown that all of them are.
+    """
     entries: list[Entry] = []
     lost = False
     for (number,) in connection.execute("SELECT rowid FROM document").fetchall():
         try:
-            entries.append(entry_of(connection.execute(_SELECT_DOCUMENT, (number,)).fetchone()))
+            entries.append(entry_of(connection.execute(_SELECT_DOCUMENT, (number,)).fetchone(), checked=whole))
         except (sqlite3.DatabaseError, UnicodeDecodeError, Damaged):
             lost = True
     return tuple(sorted(entries, key=lambda entry: entry.name)), lost
