@@ -200,7 +200,7 @@ class Library:
                 await self.jobs.follow(collection, _unheard, until=_FOUND_BY_WORDS)
         jobs = [self.jobs.last(collection) for collection in self.collections(client_id)]
         phases = [job.progress for job in jobs if job is not None and not job.ended and not job.interrupted]
-        return [f"Documents are being indexed ({at.phase}: {at.done} of {at.total})." for at in phases if at.total]
+        return [_going_on(at) for at in phases if at.total or at.phase is Phase.WAITING]
 
     def listen(self, listener: Callable[[Collection], None]) -> Callable[[], None]:
         """Be told of every collection whose documents have changed, until the returned function is called."""
@@ -230,6 +230,12 @@ class Library:
         self._announced[collection.key] = readable
         for listener in tuple(self._listeners):
             listener(collection)
+
+
+def _going_on(at: Progress) -> str:
+    if not at.total:
+        return "Documents are waiting to be indexed: others are being indexed before them."
+    return f"Documents are being indexed ({at.phase}: {at.done} of {at.total})."
 
 
 def _readable(collection: Collection) -> str:
