@@ -15,6 +15,7 @@ from commission_mcp.domain.sales import Credit, Sale
 from commission_mcp.storage.writing import Writing
 
 _BATCH_ROWS = 20_000
+_QUANTITIES_MAX = 10_000
 
 _SALES: LiteralString = """
 SELECT s.sale_id, s.reverses_sale_id, s.sold_on, s.territory_id, s.product_id, s.customer, s.object_type, s.quantity,
@@ -66,6 +67,8 @@ class SalesReader:
         self._labels: dict[tuple[str | None, ...], Mapping[str, str]] = {}
         self._credits: dict[tuple[str, Decimal], Credit] = {}
         self._names: dict[str, str] = {}
+        self._days: dict[date, date] = {}
+        self._quantities: dict[Decimal, Decimal] = {}
         self._digest = hashlib.sha256()
         self._rows: dict[str, tuple[Sale, str, str | None]] = {}
 
@@ -121,6 +124,11 @@ class SalesReader:
         key, reverses, day, territory, product, customer, kind, quantity, gross, net, cost, currency, payees, shares = (
             row
         )
+        # Equal values are kept once: of a million sales, half the memory are numbers and dates.
+        day = self._days.setdefault(day, day)
+        if len(self._quantities) < _QUANTITIES_MAX:
+            quantity = self._quantities.setdefault(quantity, quantity)
+        net = gross if net == gross else net
         booked = None if kind == "Invoices" else gross
         sale = Sale(
             key, day, None, gross, net, cost, None, booked, None, quantity, None, ONE,
