@@ -300,3 +300,28 @@ def test_a_file_without_phases_is_refused(ask: Ask, tmp_path: Path, content: str
     (tmp_path / "phases.json").write_text(content)
 
     assert ask("plan", "draft", str(tmp_path / "phases.json")).returncode == 2
+
+
+def test_passages_are_found_with_their_place_and_none_has_its_exit_code(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "rates.md").write_text("# Accelerators\n\nAbove quota the rate rises to nine percent.\n")
+    folders = {
+        "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "documents"),
+        "COMMISSION_INDEX_DIRECTORY": str(tmp_path / "indexes"),
+        "COMMISSION_MODEL_DIRECTORY": str(tmp_path / "model"),
+        "COMMISSION_MODEL_FETCH": "false",
+    }
+    before = ask("search", "What is the rate above quota?", **folders)
+    indexed = ask("index", **folders)
+    found = ask("search", "What is the rate above quota?", "--json", **folders)
+
+    assert before.returncode in {0, 4}  # a server that is asked reads the folder, too
+    assert indexed.returncode == 0, indexed.stderr
+    assert found.returncode == 0, found.stderr
+    passage = json.loads(found.stdout)[0]
+    assert "rates.md" in passage["document"]
+    assert "nine percent" in passage["text"]
+    assert (
+        ask("search", "zzzqqq", **{**folders, "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "empty")}).returncode
+        == 4
+    )
