@@ -111,7 +111,7 @@ async def test_every_call_of_the_readme_is_answered(settings: Settings) -> None:
         answers = {tool: await client.execute_tool(tool, json.loads(call)) for tool, call in found}
 
     assert [tool for tool, _ in found] == list(answers)
-    assert answers.keys() == TOOL_ROLES.keys() - {"show"}
+    assert answers.keys() == TOOL_ROLES.keys()
     assert answers["calculate_commission"].data["total"] == "11000.00"
     assert "client-abc/q4-bonuses.pdf" in answers["rag_search"].data["sources"]
 

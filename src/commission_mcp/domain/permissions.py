@@ -33,7 +33,6 @@ TOOL_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
         "cache_clear": EVERYONE,
         "audit_log": frozenset({Role.AUDITOR, Role.ADMIN}),
         "health": EVERYONE,
-        "show": EVERYONE,
     }
 )
 """The roles that may call a tool, one of which is enough. A tool without an entry may be called by nobody."""
@@ -48,7 +47,6 @@ RESOURCE_ROLES: Mapping[str, frozenset[Role]] = MappingProxyType(
         "document": EVERYONE,
         "plan": _WORKS_WITH_PLANS,
         "client": EVERYONE,
-        "ui": EVERYONE,
     }
 )
 """The same for resources, by the scheme of their URIs, and for completing what their URIs hold."""
