@@ -182,7 +182,7 @@ class Code(StrEnum):
     UNMATCHED = "W_UNMATCHED"  # sales that earned nothing
     PLAN_OVERLAP = "W_PLAN_OVERLAP"  # another live plan pays for the same
     VERSION_PENDING = "W_VERSION_PENDING"  # an earlier version still waits for decisions
-    DRAFT_CONTINUED = "W_DRAFT_CONTINUED"  # no draft was named, and the only open one was taken
+    DRAFT_CONTINUED = "W_DRAFT_CONTINUED"  # no draft was named, and one was taken
     NO_QUOTA_YET = "W_NO_QUOTA"  # payees without the quota that the plan counts by
     DECLINED = "W_DECLINED"  # the user answered no form
 

@@ -337,6 +337,15 @@ async def test_several_open_drafts_are_never_mixed_up(author: Client) -> None:
     assert [row["plan_name"] for row in (await call(author, action="drafts"))["drafts"]] == ["One"]
 
 
+async def test_the_draft_that_was_just_brought_to_a_phase_is_gone_on_with(author: Client) -> None:
+    await call(author, phase=1, fields={"plan_name": "Left behind"})
+    first = await call(author, phase=1, fields={**PHASE_1["fields"], "plan_name": "Worked on"})
+    second = await call(author, **PHASE_2)
+
+    assert second["draft_id"] == first["draft_id"]
+    assert "W_DRAFT_CONTINUED" in codes(second["warnings"])
+
+
 async def test_a_phase_without_any_draft_has_nothing_to_go_on_with(author: Client) -> None:
     assert await refused(author, **PHASE_2) == {"E_NOT_FOUND"}
 

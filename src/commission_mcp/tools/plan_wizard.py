@@ -202,7 +202,7 @@ class _Wizard:
         if self._asked.action == "start":
             self._draft = await self._begun()
         else:
-            self._draft_id = self._asked.draft_id or await self._only_draft()
+            self._draft_id = self._asked.draft_id or await self._meant_draft()
             self._draft = await load_draft(self._writing, self._draft_id)
         if self._asked.declined:
             message = "The form was not filled in; nothing is lost."
@@ -248,13 +248,15 @@ class _Wizard:
             return draft.without("plan_name")
         return replace(draft, plan_id=version.plan_id, base_version=version.version)
 
-    async def _only_draft(self) -> str:
-        """The draft that is meant where none is named: the only one, and never one of several."""
+    async def _meant_draft(self) -> str:
+        """The draft that is meant where none is named: the only one, or the one that was just brought to this phase."""
         found = await open_drafts(self._writing)
-        if len(found) == 1:
-            message = "No draft was named; your only open one was taken."
+        latest = found[0] if found else None
+        awaits_it = latest is not None and latest.recent and latest.phase == self._asked.phase
+        if latest is not None and (len(found) == 1 or awaits_it):
+            message = f"No draft was named; yours of {latest.plan_name!r}, {latest.draft_id}, was taken."
             self._warnings.append(Problem(Code.DRAFT_CONTINUED, message, "Pass its `draft_id`.", "draft_id"))
-            return found[0].draft_id
+            return latest.draft_id
         listed = ", ".join(f"{draft.draft_id} ({draft.plan_name or 'no name yet'})" for draft in found[:5])
         if found:
             message = f"You have {len(found)} open drafts, and none is named."

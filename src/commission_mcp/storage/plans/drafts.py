@@ -20,13 +20,14 @@ DRAFTS_MAX = 200  # open ones of a user
 
 @dataclass(frozen=True, slots=True)
 class DraftSummary:
-    """A draft in a list."""
+    """A draft in a list; `recent` when it was worked on within the hour."""
 
     draft_id: str
     plan_name: str | None
     phase: int
     plan_id: str | None
     updated_at: datetime
+    recent: bool
 
 
 async def insert_draft(writing: Writing, draft: Draft) -> str:
@@ -91,7 +92,8 @@ async def delete_draft(writing: Writing, draft_id: str) -> bool:
 async def open_drafts(writing: Writing) -> list[DraftSummary]:
     """The caller's drafts that are not submitted, the latest first."""
     rows = await writing.rows(
-        "SELECT draft_id::text, fields->'metadata'->>'plan_name', phase, plan_id, updated_at FROM cm.plan_draft "
+        "SELECT draft_id::text, fields->'metadata'->>'plan_name', phase, plan_id, updated_at, "
+        "updated_at > now() - interval '1 hour' FROM cm.plan_draft "
         "WHERE client_id = %s AND issuer = %s AND subject = %s AND phase < 4 ORDER BY updated_at DESC, draft_id DESC",
         _owner(writing),
     )
