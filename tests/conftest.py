@@ -463,17 +463,33 @@ Demo: TypeAlias = Callable[..., AbstractAsyncContextManager[McpClient]]
 
 
 @pytest.fixture(scope="session")
-async def demo_client(postgres_18: Installation) -> str:
+async def demo_installation() -> AsyncIterator[Installation]:
+    """A server of its own for the demo's data, with `client-a` and `client-b` beside it."""
+    with tempfile.TemporaryDirectory(prefix="cm-demo-") as name:
+        directory = Path(name) / "data"
+        async with open_servers(directory, grace_s=0.1) as servers:
+            installation = Installation(
+                Address.parse(servers.postgres_url),
+                Credentials(servers.master_secret),
+                servers.postgres_url,
+                {"COMMISSION_DATA_DIRECTORY": str(directory)},
+            )
+            await _install(installation)
+            yield installation
+
+
+@pytest.fixture(scope="session")
+async def demo_client(demo_installation: Installation) -> str:
     """`client-abc` with the demo's rows and local users, each of whom may be given any role by the settings."""
     known = DEMO_CLIENTS[0]
     client = Client(
         known.client_id, known.name, region=known.region, time_zone=known.time_zone, tier=known.tier,
         compliance_level=known.compliance_level,
     )  # fmt: skip
-    async with administration(postgres_18.address) as connection:
+    async with administration(demo_installation.address) as connection:
         if await find_client(connection, known.client_id) is None:
-            await add_client(connection, client, postgres_18.credentials, LoginLimits())
-    async with operations(postgres_18.address) as connection:
+            await add_client(connection, client, demo_installation.credentials, LoginLimits())
+    async with operations(demo_installation.address) as connection:
         await load_demo_rows(connection, known)
         for name in DEMO_PEOPLE:
             await connection.execute(
@@ -488,12 +504,12 @@ async def demo_client(postgres_18: Installation) -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(connect: Connect, postgres_18: Installation, demo_client: str) -> Demo:
+def demo(connect: Connect, demo_installation: Installation, demo_client: str) -> Demo:
     """Opens a connection as one of the demo's people."""
 
     @asynccontextmanager
     async def open_as(subject: str, **settings: object) -> AsyncGenerator[McpClient]:
-        async with connect(postgres_18, demo_client, subject=subject, **settings) as client:
+        async with connect(demo_installation, demo_client, subject=subject, **settings) as client:
             yield client
 
     return open_as

@@ -55,8 +55,8 @@ class Person:
 
 
 @pytest.fixture
-async def clean(demo_client: str, postgres_18: Installation) -> AsyncIterator[str]:
-    async with operations(postgres_18.address) as connection:
+async def clean(demo_client: str, demo_installation: Installation) -> AsyncIterator[str]:
+    async with operations(demo_installation.address) as connection:
         await connection.execute("DELETE FROM cm.plan_draft")
     yield demo_client  # noqa: PT022 - an asynchronous fixture of the session's loop
 
@@ -81,9 +81,9 @@ def codes(rows: list[dict[str, Any]]) -> set[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_plan_is_made_in_three_forms(clean: str, postgres_18: Installation, era: str) -> None:
+async def test_a_plan_is_made_in_three_forms(clean: str, demo_installation: Installation, era: str) -> None:
     person = Person(answers=[METADATA, RULE, {"territory": "North; South"}])
-    async with host(postgres_18, clean, person, era) as client:
+    async with host(demo_installation, clean, person, era) as client:
         first = await call(client, action="start")
         assert (first["plan_phase"], first["problems"]) == (2, [])
         await call(client, draft_id=first["draft_id"], phase=2)
@@ -97,10 +97,10 @@ async def test_a_plan_is_made_in_three_forms(clean: str, postgres_18: Installati
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 async def test_a_form_that_is_not_filled_in_keeps_the_draft_and_goes_on_in_arguments(
-    clean: str, postgres_18: Installation, era: str, action: Literal["decline", "cancel"]
+    clean: str, demo_installation: Installation, era: str, action: Literal["decline", "cancel"]
 ) -> None:
     person = Person(action)
-    async with host(postgres_18, clean, person, era) as client:
+    async with host(demo_installation, clean, person, era) as client:
         first = await call(client)
         assert codes(first["warnings"]) == {"W_DECLINED"}
         second = await call(client, draft_id=first["draft_id"], phase=1, fields=METADATA)
@@ -114,10 +114,10 @@ async def test_a_form_that_is_not_filled_in_keeps_the_draft_and_goes_on_in_argum
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize(("meaning", "rates"), [("points", ["6", "8", "11"]), ("relative", ["5.05", "7.07", "10.1"])])
 async def test_by_1_percent_is_asked_of_the_person_with_both_readings(
-    clean: str, postgres_18: Installation, era: str, meaning: str, rates: list[str]
+    clean: str, demo_installation: Installation, era: str, meaning: str, rates: list[str]
 ) -> None:
     person = Person(answers=[{"change_meaning": meaning}])
-    async with host(postgres_18, clean, person, era) as client:
+    async with host(demo_installation, clean, person, era) as client:
         answer = await call(client, plan_id="plan-core", phase=2, fields={"change": "increase by 1 %"})
 
     assert [tier["commission"] for tier in answer["saved"]["2"]["rules"][0]["tiers"]] == rates
@@ -127,18 +127,18 @@ async def test_by_1_percent_is_asked_of_the_person_with_both_readings(
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_who_does_not_say_what_is_meant_is_asked_in_the_answer(
-    clean: str, postgres_18: Installation, era: str
+    clean: str, demo_installation: Installation, era: str
 ) -> None:
-    async with host(postgres_18, clean, Person("decline"), era) as client:
+    async with host(demo_installation, clean, Person("decline"), era) as client:
         answer = await call(client, plan_id="plan-core", phase=2, fields={"change": "+1%"})
 
     assert codes(answer["problems"]) == {"E_CHANGE_AMBIGUOUS"}
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_call_that_says_everything_asks_nobody(clean: str, postgres_18: Installation, era: str) -> None:
+async def test_a_call_that_says_everything_asks_nobody(clean: str, demo_installation: Installation, era: str) -> None:
     person = Person()
-    async with host(postgres_18, clean, person, era) as client:
+    async with host(demo_installation, clean, person, era) as client:
         answer = await call(client, phase=1, fields=METADATA)
         await call(client, draft_id=answer["draft_id"], phase=2, fields={**RULE, "tiers": read_tiers(RULE["tiers"])})
         await call(client, draft_id=answer["draft_id"], action="resume")
@@ -149,9 +149,9 @@ async def test_a_call_that_says_everything_asks_nobody(clean: str, postgres_18: 
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_person_may_take_longer_than_a_call(clean: str, postgres_18: Installation, era: str) -> None:
+async def test_a_person_may_take_longer_than_a_call(clean: str, demo_installation: Installation, era: str) -> None:
     person = Person(answers=[METADATA], takes_s=1.5)
-    async with host(postgres_18, clean, person, era, call_timeout_s=1) as client:
+    async with host(demo_installation, clean, person, era, call_timeout_s=1) as client:
         await client.call_tool("health", {})  # the servers are there
         answer = await call(client, action="start")
 
@@ -159,8 +159,8 @@ async def test_a_person_may_take_longer_than_a_call(clean: str, postgres_18: Ins
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_host_without_forms_is_never_asked(clean: str, postgres_18: Installation, era: str) -> None:
-    async with host(postgres_18, clean, None, era) as client:
+async def test_a_host_without_forms_is_never_asked(clean: str, demo_installation: Installation, era: str) -> None:
+    async with host(demo_installation, clean, None, era) as client:
         answer = await call(client)
 
     assert answer["warnings"] == []

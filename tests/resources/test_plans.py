@@ -55,11 +55,11 @@ async def test_what_is_not_there_is_said_to_be(demo: Demo, uri: str) -> None:
             await client.read_resource(uri)
 
 
-async def test_another_clients_plan_is_not_there(demo: Demo, connect: Connect, postgres_18: Installation) -> None:
+async def test_another_clients_plan_is_not_there(demo: Demo, connect: Connect, demo_installation: Installation) -> None:
     async with demo("analyst") as client:
         with pytest.raises(MCPError, match="E_NOT_FOUND"):
             await client.read_resource("plan://plan-1")
-    async with connect(postgres_18) as client:
+    async with connect(demo_installation) as client:
         with pytest.raises(MCPError, match="E_NOT_FOUND"):
             await client.read_resource("plan://plan-core")
 

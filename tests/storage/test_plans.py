@@ -11,18 +11,11 @@ from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.errors import Code, Refused
 from commission_mcp.storage import (
     LOCAL_ISSUER,
-    Client,
     Database,
     DatabaseLimits,
-    LoginLimits,
     ReplicaAddresses,
-    add_client,
-    administration,
-    find_client,
     open_database,
-    operations,
 )
-from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
 from commission_mcp.storage.plans import load_version, load_versions
 
 if TYPE_CHECKING:
@@ -34,17 +27,11 @@ ALICE = Caller("client-abc", LOCAL_ISSUER, "local", frozenset({Role.PLAN_AUTHOR}
 
 
 @pytest.fixture(scope="module")
-async def database(postgres_18: Installation) -> AsyncIterator[Database]:
-    """The demo's first client, loaded."""
-    demo = DEMO_CLIENTS[0]
-    client = Client(demo.client_id, demo.name, region=demo.region, time_zone=demo.time_zone, tier=demo.tier)
-    async with administration(postgres_18.address) as connection:
-        if await find_client(connection, demo.client_id) is None:
-            await add_client(connection, client, postgres_18.credentials, LoginLimits())
-    async with operations(postgres_18.address) as connection:
-        await load_demo_rows(connection, demo)
+async def database(demo_installation: Installation, demo_client: str) -> AsyncIterator[Database]:
+    """The database of the demo."""
+    assert demo_client == ALICE.client_id
     async with open_database(
-        postgres_18.address, postgres_18.credentials, DatabaseLimits(), ReplicaAddresses()
+        demo_installation.address, demo_installation.credentials, DatabaseLimits(), ReplicaAddresses()
     ) as opened:
         yield opened
 

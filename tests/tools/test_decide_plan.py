@@ -210,9 +210,9 @@ async def test_a_version_that_waits_gives_way_to_the_next(people: People) -> Non
     assert await refused(people.approver, **version) == {"E_PLAN_STATE"}
 
 
-async def test_an_approved_version_cannot_be_edited(people: People, postgres_18: Installation) -> None:
+async def test_an_approved_version_cannot_be_edited(people: People, demo_installation: Installation) -> None:
     plan = await approved(people, await submitted(people.author, "Set in stone"))
-    async with operations(postgres_18.address) as connection:
+    async with operations(demo_installation.address) as connection:
         with pytest.raises(Exception, match="cannot be edited"):
             await connection.execute(
                 "UPDATE cm.plan_version SET description = 'x' WHERE plan_id = %s", [plan["plan_id"]]
@@ -301,11 +301,13 @@ async def test_what_waits_names_the_callers_own_steps(people: People) -> None:
     assert shown["next"]["arguments"]["sha256"] == plan["sha256"]
 
 
-async def test_who_decides_nothing_sees_nothing(connect: Connect, postgres_18: Installation, people: People) -> None:
+async def test_who_decides_nothing_sees_nothing(
+    connect: Connect, demo_installation: Installation, people: People
+) -> None:
     assert await refused(people.author) == {"E_ROLE_REQUIRED"}
     assert await refused(people.approver, plan_id="plan-none") == {"E_NOT_FOUND"}
     assert await refused(people.approver, decision="approve") == {"E_ARGUMENT"}
-    async with connect(postgres_18, roles="approver") as other:
+    async with connect(demo_installation, roles="approver") as other:
         waiting = (await call(other, "decide_plan"))["waiting"]
     mine = {row["plan_id"] for row in (await call(people.approver, "decide_plan"))["waiting"]}
     assert mine.isdisjoint(row["plan_id"] for row in waiting)

@@ -69,9 +69,9 @@ PHASE_3: dict[str, Any] = {
 
 
 @pytest.fixture
-async def author(demo: Demo, postgres_18: Installation) -> AsyncIterator[Client]:
+async def author(demo: Demo, demo_installation: Installation) -> AsyncIterator[Client]:
     """A plan author of the demo client, without drafts."""
-    async with operations(postgres_18.address) as connection:
+    async with operations(demo_installation.address) as connection:
         await connection.execute("DELETE FROM cm.plan_draft")
     async with demo("author", roles="plan_author,analyst") as client:
         yield client
@@ -384,8 +384,10 @@ async def test_only_an_author_makes_plans(demo: Demo) -> None:
         assert await refused(client) == {"E_ROLE_REQUIRED"}
 
 
-async def test_a_client_without_masters_or_policy_gets_a_plan_too(connect: Connect, postgres_18: Installation) -> None:
-    async with connect(postgres_18, roles="plan_author") as client:
+async def test_a_client_without_masters_or_policy_gets_a_plan_too(
+    connect: Connect, demo_installation: Installation
+) -> None:
+    async with connect(demo_installation, roles="plan_author") as client:
         answer = await call(
             client,
             fields={
