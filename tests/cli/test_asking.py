@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import pytest
@@ -279,7 +279,8 @@ PHASES: list[dict[str, object]] = [
 
 
 def test_a_plan_is_drafted_from_a_file_and_submitted(ask: Ask, tmp_path: Path) -> None:
-    author, approver = {"COMMISSION_ROLES": "plan_author"}, {"COMMISSION_ROLES": "manager"}
+    author: dict[str, Any] = {"COMMISSION_ROLES": "plan_author"}
+    approver: dict[str, Any] = {"COMMISSION_ROLES": "manager"}
     (tmp_path / "part.json").write_text(json.dumps(PHASES[:2]))
     (tmp_path / "whole.json").write_text(json.dumps(PHASES))
     part = ask("plan", "draft", str(tmp_path / "part.json"), **author)
@@ -305,7 +306,7 @@ def test_a_file_without_phases_is_refused(ask: Ask, tmp_path: Path, content: str
 def test_passages_are_found_with_their_place_and_none_has_its_exit_code(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "rates.md").write_text("# Accelerators\n\nAbove quota the rate rises to nine percent.\n")
-    folders = {
+    folders: dict[str, Any] = {
         "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "documents"),
         "COMMISSION_INDEX_DIRECTORY": str(tmp_path / "indexes"),
         "COMMISSION_MODEL_DIRECTORY": str(tmp_path / "model"),
