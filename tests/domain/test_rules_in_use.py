@@ -231,3 +231,10 @@ def test_a_period_is_paid_without_what_came_later(pay: Pay) -> None:
     outcome = pay(flat(10), sales, {"period": "2026-02"}, calculation_schedule="Monthly")
 
     assert (outcome.total, [miss.reason for miss in outcome.unmatched]) == (10, ["after the period that is paid"])
+
+
+@pytest.mark.parametrize(("period", "total"), [("2026-07", 10), ("2026-08", 20)])
+def test_a_week_is_paid_with_the_month_that_it_ends_in(pay: Pay, period: str, total: int) -> None:
+    sales = [{"amount": "100", "date": "2026-07-02"}, {"amount": "200", "date": "2026-07-30"}]
+
+    assert pay(flat(10), sales, {"period": period}, calculation_schedule="Weekly").total == total
