@@ -322,7 +322,5 @@ def test_passages_are_found_with_their_place_and_none_has_its_exit_code(ask: Ask
     passage = json.loads(found.stdout)[0]
     assert "rates.md" in passage["document"]
     assert "nine percent" in passage["text"]
-    assert (
-        ask("search", "zzzqqq", **{**folders, "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "empty")}).returncode
-        == 4
-    )
+    folders["COMMISSION_DOCUMENTS_DIRECTORY"] = str(tmp_path / "empty")
+    assert ask("search", "zzzqqq", **folders).returncode == 4
