@@ -17,6 +17,10 @@ from psycopg import pq
 
 Parameter = bytes | None
 
+# While the server sends as fast as libpq reads, one look sees only the first part of what is read, 64 KiB at least for
+# anything large. So what looks small is small, and the rest is measured when it is there.
+_SURELY_SMALL_BYTES = 32 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -48,6 +52,16 @@ async def exchange(
         TooMuch: when about `bytes_max` bytes have come; close the connection.
         psycopg.OperationalError: when the connection is lost.
     """
+    results, seen_bytes = await _exchanged(connection, statements, bytes_max)
+    if seen_bytes > _SURELY_SMALL_BYTES and _size_bytes(results) > bytes_max:
+        raise TooMuch
+    return results
+
+
+async def _exchanged(
+    connection: pq.abc.PGconn, statements: Sequence[Statement], bytes_max: int
+) -> tuple[list[pq.abc.PGresult], int]:
+    """The results, and how many bytes of them were seen waiting."""
     connection.enter_pipeline_mode()
     for statement in statements:
         send = connection.send_query_prepared if statement.prepared else connection.send_query_params
@@ -56,12 +70,12 @@ async def exchange(
     while connection.flush():
         await anyio.wait_writable(connection.socket)
     results: list[pq.abc.PGresult] = []
-    received = 0
+    seen_bytes = 0
     while True:
         while connection.is_busy():
             await anyio.wait_readable(connection.socket)
-            received += _waiting_bytes(connection.socket)
-            if received > bytes_max:
+            seen_bytes += _waiting_bytes(connection.socket)
+            if seen_bytes > bytes_max:
                 raise TooMuch
             connection.consume_input()
         result = connection.get_result()
@@ -69,8 +83,18 @@ async def exchange(
             continue
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             connection.exit_pipeline_mode()
-            return results
+            return results, seen_bytes
         results.append(result)
+
+
+def _size_bytes(results: Sequence[pq.abc.PGresult]) -> int:
+    """How much the values of these results take."""
+    return sum(
+        len(result.get_value(row, column) or b"")
+        for result in results
+        for row in range(result.ntuples)
+        for column in range(result.nfields)
+    )
 
 
 def _waiting_bytes(descriptor: int) -> int:
