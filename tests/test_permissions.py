@@ -139,3 +139,11 @@ async def _may_read(client: Client, uri: str) -> bool:
 async def _completed(client: Client) -> list[str]:
     reference = ResourceTemplateReference(type="ref/resource", uri="schema://tables/{table}")
     return (await client.complete(reference, {"name": "table", "value": "sal"})).completion.values
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("uri", ["nonsense://x", "file:///etc/passwd", "schema2://tables"])
+async def test_a_resource_of_no_known_kind_is_not_there(connect: Connect, postgres_18: Installation, uri: str) -> None:
+    async with connect(postgres_18) as client:
+        with pytest.raises(MCPError, match="E_NOT_FOUND"):
+            await client.read_resource(uri)

@@ -167,9 +167,11 @@ class _Call:
             return
         admission = await (await self._app.database()).admit_ahead(self.caller)
         if not self._demand.roles:
-            message = f"Nobody may use `{self._name}`: no role is stated for it."
-            fix = "The developers state its roles in domain/permissions.py."
-            raise Refused(Problem(Code.ROLE_REQUIRED, message, fix))
+            # What domain/permissions.py states no role for is, to everybody, not there.
+            message = f"There is no `{self._name}` here."
+            raise Refused(
+                Problem(Code.NOT_FOUND, message, "List the tools, resources or prompts to see what there is.")
+            )
         admission.caller.require(*(role for role in Role if role in self._demand.roles))
 
     @property
