@@ -28,10 +28,12 @@ PEOPLE = {
     "bob": "approver",
     "eve": "plan_author,approver,finance",
     "fay": "finance",
+    "kim": "payee",
 }
 ROWS = """
 INSERT INTO cm.territory (client_id, territory_id, name) VALUES ('acme', 'north', 'North');
-INSERT INTO cm.payee (client_id, payee_id, name, currency, hired_on) VALUES ('acme', 'p1', 'Kim', 'USD', '2020-01-01');
+INSERT INTO cm.payee (client_id, payee_id, user_id, name, currency, hired_on) VALUES
+  ('acme', 'p1', 'kim', 'Kim', 'USD', '2020-01-01'), ('acme', 'p2', NULL, 'Lee', 'USD', '2020-01-01');
 INSERT INTO cm.period (client_id, period_id, kind, span) VALUES ('acme', '2026-07', 'month', '[2026-07-01,2026-08-01)');
 INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, sold_on, territory_id, quantity, gross, net,
   currency) VALUES ('acme', 's1', 'erp', '1', '2026-07-03', 'north', 1, 180000, 180000, 'USD');
@@ -159,3 +161,31 @@ async def test_a_plan_lives_through_the_death_of_everything(settings: Settings) 
         ran = await call(fay, "run_commissions", period="2026-07")
 
     assert [(payout["payee"], payout["amount"]) for payout in ran["payouts"]] == [("p1", "11000.00")]
+    await explained(settings)
+    await compared_with_a_new_version(settings, plan["plan_id"])
+
+
+async def explained(settings: Settings) -> None:
+    """The payee asks why, and about nobody else."""
+    async with host(settings, "kim") as kim:
+        why = await call(kim, "explain_payout", period="2026-07")
+        assert await refused(kim, "explain_payout", period="2026-07", payee="p2") == {"E_NOT_FOUND"}
+        assert await refused(kim, "query", sql="SELECT 1") == {"E_ROLE_REQUIRED"}
+
+    assert [(line["sale_id"], line["amount"]) for line in why["lines"]] == [("s1", "11000.00")]
+    assert why["totals"][0]["to_pay"] == "11000.00"
+    assert "7.5" in str(why["lines"][0]["parts"])
+
+
+async def compared_with_a_new_version(settings: Settings, plan_id: str) -> None:
+    """The author changes the rates; the difference is seen before anybody decides."""
+    async with host(settings, "ada") as ada:
+        started = await call(ada, "plan_wizard", action="start", plan_id=plan_id, fields={"change": "+1pt"})
+        review = await call(ada, "plan_wizard", action="review", draft_id=started["draft_id"])
+        newer = (await call(ada, "plan_wizard", **review["next"]["arguments"]))["plan"]
+        assert (newer["plan_id"], newer["version"]) == (plan_id, 2)
+        first, second = ({"plan_id": plan_id, "version": version} for version in (1, 2))
+        compared = await call(ada, "compare_plans", plan=first, other=second, period="2026-07")
+
+    assert compared["totals"]["difference"] == "1800.00"
+    assert [(row["payee"], row["other"]) for row in compared["payees"]] == [("p1", "12800.00")]
