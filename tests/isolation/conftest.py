@@ -396,6 +396,18 @@ async def attacker(installation: Installation, witness: Witness, open_guarded: G
         yield attacker
 
 
+@pytest.fixture(scope="session")
+async def attacker_unmasked(
+    installation: Installation, witness: Witness, open_guarded: Guarded
+) -> AsyncGenerator[Attacker]:
+    """The same as finance, who reads unmasked."""
+    async with (
+        open_guarded(installation) as database,
+        database.reading(_caller(Role.ANALYST, Role.FINANCE)) as reading,
+    ):
+        yield Attacker(reading, witness)
+
+
 @pytest.fixture
 def read_as(open_guarded: Guarded) -> ReadAs:
     """Attackers of any installation."""
