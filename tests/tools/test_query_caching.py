@@ -228,14 +228,15 @@ async def test_a_change_is_seen_at_once_and_spares_answers_over_other_tables(
 
 
 async def test_a_change_under_a_view_of_several_tables_is_seen(connect: Connect, installation: Installation) -> None:
-    sql = unasked("SELECT plan_name, status FROM commission_plans")
+    sql = unasked("SELECT plan_name, status FROM commission_plans WHERE plan_id = 'plan-1'")
+    rename = "UPDATE cm.plan SET plan_name = '{}' WHERE client_id = 'client-a' AND plan_id = 'plan-1'"
     async with connect(installation) as client:
         await ask(client, sql)
         try:
-            await change(installation, "UPDATE cm.plan SET plan_name = 'New name' WHERE client_id = 'client-a'")
+            await change(installation, rename.format("New name"))
             assert (await ask(client, sql))["rows"] == [["New name", "active"]]
         finally:
-            await change(installation, "UPDATE cm.plan SET plan_name = 'Plan of client-a' WHERE client_id = 'client-a'")
+            await change(installation, rename.format("Plan of client-a"))
 
 
 async def test_a_new_mask_rule_takes_effect_at_once(connect: Connect, installation: Installation) -> None:
