@@ -111,21 +111,10 @@ class Sessions:
                 somebody else's, `E_HISTORY_KEY`, or as `RedisServer.send` does.
         """
         session = identifiers.mint() if session_id is None else identifiers.check(session_id)
-        keys = _Keys.of(caller.client_id, session)
-        append = self._scripts.append.call(
-            keys.pair,
-            self._owner(caller),
-            identifiers.mint(),
-            self._records.encode(message.checked(), keys.messages),
-            (usual_ttl_s or self._limits.ttl_s) * 1000,
-            "" if ttl_s is None else ttl_s * 1000,
-            self._limits.messages_max,
-            self._limits.bytes_max,
-        )
         # If the session turns out to be somebody else's, the entry in the list means nothing and is struck off later.
-        list_ms = max(self._limits.ttl_s, TTL_S_MAX) * 1000
-        remember = self._scripts.remember.call([self._list_key(caller)], session, list_ms)
-        stored, listed = await self._server.send(append, remember)
+        stored, listed = await self._server.send(
+            self._append(caller, message, session, ttl_s, usual_ttl_s), self._remember(caller, session)
+        )
         if stored is None:
             raise _not_found()
         if listed > self._limits.sessions_max:
@@ -201,13 +190,17 @@ class Sessions:
             raise _not_found()
         return len(_Keys.of(caller.client_id, session_id).pair)
 
-    async def continue_latest(self, caller: Caller, message: Message, *, usual_ttl_s: int | None = None) -> Session:
-        """Append a message to the caller's latest session, or to a new one where there is none.
+    async def continue_latest(
+        self, caller: Caller, messages: Sequence[Message], *, usual_ttl_s: int | None = None
+    ) -> None:
+        """Append messages to the caller's latest session, or to a new one where there is none, all at once.
 
         Raises:
             Refused: as `append` does.
         """
-        return await self.append(caller, message, await self._latest(caller), usual_ttl_s=usual_ttl_s)
+        session = await self._latest(caller) or identifiers.mint()
+        appends = [self._append(caller, message, session, None, usual_ttl_s) for message in messages]
+        await self._server.send(*appends, self._remember(caller, session))
 
     async def state(self) -> RedisState:
         """What the server says of itself.
@@ -216,6 +209,25 @@ class Sessions:
             Refused: as `RedisServer.send` does.
         """
         return RedisState.of(await self._server.info())
+
+    def _append(
+        self, caller: Caller, message: Message, session: str, ttl_s: int | None, usual_ttl_s: int | None
+    ) -> Command:
+        keys = _Keys.of(caller.client_id, session)
+        return self._scripts.append.call(
+            keys.pair,
+            self._owner(caller),
+            identifiers.mint(),
+            self._records.encode(message.checked(), keys.messages),
+            (usual_ttl_s or self._limits.ttl_s) * 1000,
+            "" if ttl_s is None else ttl_s * 1000,
+            self._limits.messages_max,
+            self._limits.bytes_max,
+        )
+
+    def _remember(self, caller: Caller, session: str) -> Command:
+        list_ms = max(self._limits.ttl_s, TTL_S_MAX) * 1000
+        return self._scripts.remember.call([self._list_key(caller)], session, list_ms)
 
     async def _page(self, caller: Caller, session_id: str, before: int, messages_max: int) -> Page:
         owner = _ANYBODY if caller.roles & _READS_OTHERS else self._owner(caller)

@@ -7,7 +7,8 @@ ids of an answer, never the answer: what a caller may see can change, and a conv
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ _LEAVE_NO_TRAIL = frozenset({"chat_history", "cache_clear", "health", "audit_log
 _VALUE_CHARS_MAX = 1_000
 _CONTENT_CHARS_MAX = 4_000
 _WAITING_MAX = 1_000
+_GATHERING_S = 0.3  # how long an entry waits for others
 
 _log = logging.getLogger("commission_mcp.trail")
 
@@ -48,7 +50,7 @@ class Trail:
         self._usual_ttl_s = usual_ttl_s
         self._hidden = hidden
         self._sending, self._receiving = anyio.create_memory_object_stream[tuple[Caller, Message]](_WAITING_MAX)
-        self._ended = anyio.Event()
+        self._finishing, self._ended = anyio.Event(), anyio.Event()
 
     def note(self, caller: Caller, tool: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Leave an entry for a call that was answered; returns at once.
@@ -71,24 +73,41 @@ class Trail:
         """Keep the entries until cancelled or finished."""
         try:
             async with self._sending, self._receiving:
-                async for caller, message in self._receiving:
-                    await self._keep(caller, message)
+                async for first in self._receiving:
+                    for caller, messages in (await self._gather(first)).items():
+                        await self._keep(caller, messages)
         finally:
             self._ended.set()
 
     async def finish(self, within_s: float) -> None:
         """Take no more entries, and keep those that wait within this time, whatever is being cancelled around us."""
         self._sending.close()
+        self._finishing.set()
         with anyio.move_on_after(within_s, shield=True):
             await self._ended.wait()
 
-    async def _keep(self, caller: Caller, message: Message) -> None:
+    async def _gather(self, first: tuple[Caller, Message]) -> dict[Caller, list[Message]]:
+        """An entry and those that come shortly after it, by caller.
+
+        Kept one by one, entries would make Redis wait for its disk as often as there are calls, while the database
+        wants the same disk for the calls that follow.
+        """
+        with anyio.move_on_after(_GATHERING_S):
+            await self._finishing.wait()
+        gathered = {first[0]: [first[1]]}
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            for _ in range(_WAITING_MAX):
+                caller, message = self._receiving.receive_nowait()
+                gathered.setdefault(caller, []).append(message)
+        return gathered
+
+    async def _keep(self, caller: Caller, messages: Sequence[Message]) -> None:
         try:
             ttl_s = await self._usual_ttl_s(caller)
-            await (await self._sessions()).continue_latest(caller, message, usual_ttl_s=ttl_s)
+            await (await self._sessions()).continue_latest(caller, messages, usual_ttl_s=ttl_s)
         except Refused as refused:
-            # The call was answered; that it left no trail is no reason to fail anything.
-            _log.warning("an entry of the trail was not kept", extra={"code": refused.problems[0].code})
+            # The calls were answered; that they left no trail is no reason to fail anything.
+            _log.warning("entries of the trail were not kept", extra={"code": refused.problems[0].code})
 
 
 def _question(tool: str, arguments: Mapping[str, Any]) -> str:
