@@ -32,6 +32,7 @@ from commission_mcp.logs import configure_logs
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.sqlguard import parse_select
+from commission_mcp.storage.audit import Entry
 
 ROUNDS = 300
 ONE_ROW = "SELECT sale_id, sold_on, gross, net, quantity, currency FROM sales WHERE sale_id = $1"
@@ -120,6 +121,30 @@ async def tools_table(settings: Settings, key: str) -> list[tuple[str, float]]:
     return rows
 
 
+async def unrecorded_table(settings: Settings, key: str) -> list[tuple[str, float]]:
+    """p50 of `query` in memory when no call is put on record, which is what the audit trail adds to the rows above."""
+    one = {"sql": ONE_ROW, "params": [key]}
+    server = build_server(settings)
+    async with Client(trivial_server()) as echo, Client(server) as client:
+        await client.call_tool("query", one)
+        opened = server.app.opening.ready
+        if opened is None:
+            raise RuntimeError("the database is not open")
+
+        async def nothing(entry: Entry) -> None:
+            """Record nothing."""
+            del entry
+
+        opened.audit.record = nothing
+        works = [
+            partial(echo.call_tool, "echo", {"text": "x"}),
+            partial(client.call_tool, "query", one),
+            asked_anew(client, one),
+        ]
+        names = ("trivial tool, in memory, again", "`query`, 1 row, hit, off the record", "the same, miss")
+        return list(zip(names, await p50s_ms(works), strict=True))
+
+
 async def storage_table(settings: Settings, key: str) -> list[tuple[str, float]]:
     """p50 of the parts of a call, and of bare psycopg as the administrator."""
     async with open_app(settings) as app, reach(settings) as reached:
@@ -191,7 +216,8 @@ async def measure(data_directory: Path) -> None:
         any_sale = parse_select("SELECT sale_id FROM sales ORDER BY sale_id LIMIT 1", database.relations)
         async with database.reading(operator(settings)) as reading:
             key = str((await reading.fetch(any_sale, [], rows_max=1)).rows[0][0])
-    tables = [*await tools_table(settings, key), *await storage_table(settings, key), *await startup_table(settings)]
+    tables = [*await tools_table(settings, key), *await unrecorded_table(settings, key)]
+    tables += [*await storage_table(settings, key), *await startup_table(settings)]
     print("| what | p50 ms |\n|---|---:|")
     for name, taken_ms in tables:
         print(f"| {name} | {taken_ms:.2f} |")
