@@ -24,9 +24,21 @@ from commission_mcp.storage.prepare import administration
 
 CLIENT = Client("big", "Big Ltd", currency="USD")
 HEADER = (
-    "source_key", "sold_on", "gross", "net", "cost", "currency", "quantity", "uom", "territory", "product", "customer",
-    "payee", "credits", "reverses",
-)  # fmt: skip
+    "source_key",
+    "sold_on",
+    "gross",
+    "net",
+    "cost",
+    "currency",
+    "quantity",
+    "uom",
+    "territory",
+    "product",
+    "customer",
+    "payee",
+    "credits",
+    "reverses",
+)
 MASTERS = {
     Kind.UOMS: ("uom,name", "Each,Each", 1),
     Kind.PAYEES: ("payee_id,name,hired_on", "p{0},Payee {0},2020-01-01", 200),
@@ -44,14 +56,22 @@ def write_sales(path: Path, count: int) -> None:
         for number in range(count):
             cents = random.randrange(1_000, 1_000_000) * (-1 if number % 50 == 49 else 1)
             payees = (f"p{number % 200}", f"p{(number + 1) % 200}")
-            writer.writerow((
-                f"INV-{number}", f"2025-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}",
-                *(f"{amount / 100:.2f}" for amount in (cents, cents * 9 // 10, cents * 6 // 10)),
-                "USD", random.randrange(1, 9), "Each", f"Territory {random.randrange(50)}", f"a{random.randrange(50)}",
-                f"Customer {random.randrange(5000)}", payees[0] if number % 5 else "",
-                "" if number % 5 else f"{payees[0]}:0.6;{payees[1]}:0.4",
-                f"INV-{number - 7}" if number % 50 == 49 else "",
-            ))  # fmt: skip
+            writer.writerow(
+                (
+                    f"INV-{number}",
+                    f"2025-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}",
+                    *(f"{amount / 100:.2f}" for amount in (cents, cents * 9 // 10, cents * 6 // 10)),
+                    "USD",
+                    random.randrange(1, 9),
+                    "Each",
+                    f"Territory {random.randrange(50)}",
+                    f"a{random.randrange(50)}",
+                    f"Customer {random.randrange(5000)}",
+                    payees[0] if number % 5 else "",
+                    "" if number % 5 else f"{payees[0]}:0.6;{payees[1]}:0.4",
+                    f"INV-{number - 7}" if number % 50 == 49 else "",
+                )
+            )
 
 
 def write_masters(path: Path, header: str, line: str, count: int) -> None:

@@ -44,7 +44,7 @@ def trivial_server() -> MCPServer:
     server = MCPServer(name="trivial")
 
     @server.tool()
-    async def echo(text: str) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def echo(text: str) -> str:
         return text
 
     return server

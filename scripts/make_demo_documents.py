@@ -167,7 +167,8 @@ TIERS_CORE = ("up to $100,000", "5%"), ("above $100,000 up to $250,000", "7%"), 
 
 ABC: dict[str, bytes] = {}
 ABC["client-specific/client-abc/policy.pdf"] = pdf(
-    "Sales Commission Policy", "ABC Industries, Sales Operations",
+    "Sales Commission Policy",
+    "ABC Industries, Sales Operations",
     """
 <p>ABC Industries. Effective January 1, 2025; reviewed January 5, 2026. Applies to all account executives and their
 managers in the territories North and South.</p>
@@ -181,7 +182,9 @@ not commissionable.</p>
 <h2>3. Standard rates: North America Core</h2>
 <p>The plan North America Core pays marginal rates on the gross revenue that a payee is credited with in a calendar
 month. Each rate applies only to the part of the revenue within its tier.</p>
-""" + table(("Gross revenue of the month", "Rate"), *TIERS_CORE) + """
+"""
+    + table(("Gross revenue of the month", "Rate"), *TIERS_CORE)
+    + """
 <p>Example: gross revenue of $300,000 in a month earns $100,000 x 5% + $150,000 x 7% + $50,000 x 10% = $20,500.</p>
 <h2>4. Credits</h2>
 <p>A sale is credited in full to the account executive of its territory unless a split was agreed in writing before the
@@ -198,43 +201,58 @@ telephone, (212) 555-0148. Finance answers within ten working days; the Chief Re
 <h2>8. Approval of plans</h2>
 <p>Plans are drafted by Sales Operations, reviewed by Finance and Compliance, and approved by somebody who did not draft
 them. No plan changes the rates of sales that were booked before its approval.</p>
-""", "commission, policy, clawback",
-)  # fmt: skip
+""",
+    "commission, policy, clawback",
+)
 ABC["client-specific/client-abc/q3-rates.pdf"] = pdf(
-    "Q3 Sales Incentives: Rates for July to September 2025", "ABC Industries, Sales Operations",
+    "Q3 Sales Incentives: Rates for July to September 2025",
+    "ABC Industries, Sales Operations",
     """
 <p>ABC Industries, plan plan-123. Valid from July 1, 2025 to September 30, 2025. The incentive rewards Product A in the
 territory North and Product B in the territory South; all other sales stay under North America Core.</p>
 <h2>Rates by tier</h2>
 <p>Marginal rates on the gross revenue of a month with the named product in the named territory.</p>
-""" + table(
+"""
+    + table(
         ("Gross revenue of the month", "Rate"),
-        ("up to $20,000", "6%"), ("above $20,000 up to $60,000", "8%"), ("above $60,000", "12%"),
-    ) + """
+        ("up to $20,000", "6%"),
+        ("above $20,000 up to $60,000", "8%"),
+        ("above $60,000", "12%"),
+    )
+    + """
 <h2>Where it applies</h2>
-""" + table(
+"""
+    + table(
         ("Territory", "Product", "Priority", "Order"),
-        ("North", "Product A", "priority_1", "1"), ("South", "Product B", "standard", "100"),
-    ) + """
+        ("North", "Product A", "priority_1", "1"),
+        ("South", "Product B", "standard", "100"),
+    )
+    + """
 <p>Example: an account executive in the North sells Product A for $50,000 in August 2025. The incentive pays
 $20,000 x 6% + $30,000 x 8% = $3,600.</p>
 <p>States of the North: New York, Massachusetts, Illinois, Washington. States of the South: Texas, Florida, Georgia.</p>
-""", "rates, Q3, incentives",
-)  # fmt: skip
+""",
+    "rates, Q3, incentives",
+)
 ABC["client-specific/client-abc/q4-bonuses.pdf"] = pdf(
-    "Q4 2026 Performance Bonuses", "ABC Industries, Sales Operations",
+    "Q4 2026 Performance Bonuses",
+    "ABC Industries, Sales Operations",
     """
 <p>ABC Industries. For the fourth quarter of 2026, October 1 to December 31, 2026. The bonus is paid on top of the
 commissions of North America Core, in February 2027.</p>
 <h2>Tiered bonus</h2>
 <p>The Q4 performance bonus depends on the attainment of the quarterly quota. It is a tiered structure: the base bonus of
 the role is multiplied by the performance multiplier of the tier that the attainment reaches.</p>
-""" + table(
+"""
+    + table(
         ("Quota attainment", "Performance multiplier", "Account executive", "Team manager"),
-        ("below 80%", "0.00", "$0", "$0"), ("80% to below 100%", "0.50", "$1,250", "$2,000"),
-        ("100% to below 120%", "1.00", "$2,500", "$4,000"), ("120% to below 150%", "1.50", "$3,750", "$6,000"),
+        ("below 80%", "0.00", "$0", "$0"),
+        ("80% to below 100%", "0.50", "$1,250", "$2,000"),
+        ("100% to below 120%", "1.00", "$2,500", "$4,000"),
+        ("120% to below 150%", "1.50", "$3,750", "$6,000"),
         ("150% and above", "2.00", "$5,000", "$8,000"),
-    ) + """
+    )
+    + """
 <h2>Conditions</h2>
 <p>The base bonus is $2,500 for account executives and $4,000 for team managers. Attainment is measured on gross revenue
 as in the workbook performance-metrics.xlsx. Sales of Shipping do not count. A payee who joined during the quarter
@@ -244,15 +262,21 @@ receives the bonus in proportion to the days employed.</p>
 additional $1,000, whatever their attainment.</p>
 <h2>Approval</h2>
 <p>Approved by Finance on September 18, 2026, and by the Chief Revenue Officer on September 22, 2026.</p>
-""", "bonus, Q4, performance, multiplier",
-)  # fmt: skip
+""",
+    "bonus, Q4, performance, multiplier",
+)
 ABC["client-specific/client-abc/guidelines.docx"] = word(
-    "Commission Guidelines for Managers", "ABC Industries, Sales Operations",
+    "Commission Guidelines for Managers",
+    "ABC Industries, Sales Operations",
     "How to explain statements, settle splits and handle exceptions at ABC Industries.",
     "# Teams and territories",
-    [("Team", "Manager", "Territory", "States"),
-     ("North 1", "Grace Holloway", "North", "New York, Massachusetts"), ("North 2", "Marcus Bell", "North", "Illinois, Washington"),
-     ("South 1", "Lorena Vasquez", "South", "Texas"), ("South 2", "Dwight Carver", "South", "Florida, Georgia")],
+    [
+        ("Team", "Manager", "Territory", "States"),
+        ("North 1", "Grace Holloway", "North", "New York, Massachusetts"),
+        ("North 2", "Marcus Bell", "North", "Illinois, Washington"),
+        ("South 1", "Lorena Vasquez", "South", "Texas"),
+        ("South 2", "Dwight Carver", "South", "Florida, Georgia"),
+    ],
     "# Splitting a sale",
     "Agree on a split before the order is booked, in writing, with both payees. The usual splits are 50/50 for a sale that two "
     "account executives won together and 70/30 where one of them only introduced the customer.",
@@ -264,8 +288,9 @@ ABC["client-specific/client-abc/guidelines.docx"] = word(
     "the sale, the amount and the reason; allow five working days.",
     "# Whom to ask",
     "Questions about plans: plans@abc-industries.example. Questions about payments: Priya Raman, (212) 555-0173.",
-    header="ABC Industries - internal", comment=("70/30", "Confirmed by the Chief Revenue Officer on 2025-11-03."),
-)  # fmt: skip
+    header="ABC Industries - internal",
+    comment=("70/30", "Confirmed by the Chief Revenue Officer on 2025-11-03."),
+)
 _TERRITORY_ROWS: Rows = [
     (territory, product, low, high, rate)
     for territory in ("North", "South")
@@ -282,10 +307,10 @@ ABC["client-specific/client-abc/rates.xlsx"] = workbook(
                ("Product B", "Equipment", 2450, "yes"), ("Product C", "Equipment", 145.5, "yes"),
                ("Support Plan", "Services", 890, "yes"), ("Shipping", "Services", 85, "no")], {3: '"$"#,##0.00'}),
     History=("Earlier rates of North America Core",
-             [("Valid from", "Valid to", "From", "Rate"), *[(datetime(2024, 7, 1), datetime(2024, 12, 31), low, rate)  # noqa: DTZ001
+             [("Valid from", "Valid to", "From", "Rate"), *[(datetime(2024, 7, 1), datetime(2024, 12, 31), low, rate)  # noqa: DTZ001 - a spreadsheet's date has no zone
               for low, rate in ((0, 0.04), (100_000, 0.06), (250_000, 0.09))]],
              {1: "yyyy-mm-dd", 2: "yyyy-mm-dd", 3: '"$"#,##0', 4: "0%"}),
-)  # fmt: skip
+)  # fmt: skip # rows stand as the document shows them
 ABC["client-specific/client-abc/performance-metrics.xlsx"] = workbook(
     "Performance metrics", "ABC Industries, Sales Operations",
     Q4_2026_targets=("Quarterly quotas for the Q4 2026 performance bonuses",
@@ -303,7 +328,7 @@ ABC["client-specific/client-abc/performance-metrics.xlsx"] = workbook(
     Q4_2025_results=("Attainment in the fourth quarter of 2025",
                      [("Team", "Attainment", "Multiplier"), ("North 1", 1.08, 1.0), ("North 2", 0.94, 0.5),
                       ("South 1", 1.22, 1.5), ("South 2", 0.79, 0.0)], {2: "0%", 3: "0.00"}),
-)  # fmt: skip
+)  # fmt: skip # rows stand as the document shows them
 ABC["client-specific/client-abc/signed-amendment.png"] = scan(
     "AMENDMENT 2 TO THE COMMISSION AGREEMENT",
     "between ABC Industries and its account executives, territory South",
@@ -316,12 +341,17 @@ ABC["client-specific/client-abc/signed-amendment.png"] = scan(
 
 EMEA = {
     "client-specific/client-emea/margin-partnership.docx": word(
-        "Margin Partnership 2026", "Meridian Europe, Vertriebssteuerung",
+        "Margin Partnership 2026",
+        "Meridian Europe, Vertriebssteuerung",
         "Meridian Europe pays one rate on the whole margin of a month; the rate rises with the margin. Valid from 1 July 2025 "
         "to 31 December 2026 in the regions DACH, Nordics, and UK and Ireland.",
         "# Rates",
-        [("Margin of the month", "Rate on the whole margin"), ("up to EUR 15,000", "6%"),
-         ("above EUR 15,000 up to EUR 40,000", "8%"), ("above EUR 40,000", "11%")],
+        [
+            ("Margin of the month", "Rate on the whole margin"),
+            ("up to EUR 15,000", "6%"),
+            ("above EUR 15,000 up to EUR 40,000", "8%"),
+            ("above EUR 40,000", "11%"),
+        ],
         "# Currencies",
         "Sales in British pounds and Swiss francs are converted to euros at the rate of the month in which they were booked.",
         "# Sensor Kit Units",
@@ -343,7 +373,7 @@ EMEA = {
         "die Marge nur zur Hälfte.\r\n\r\n"
         "Rückfragen: Annika Brandt, Telefon +49 30 901820, provision@meridian-europe.example\r\n"
     ).encode("cp1252"),
-}  # fmt: skip
+}
 
 JP = {
     "client-specific/client-jp/commission-terms.txt": (
@@ -366,7 +396,7 @@ JP = {
         "for Tea Service and Lacquerware, in Kanto and in Kansai.",
         "Haruka Mori, manager Japan", kind="JPEG", angle=-0.3, seed=2,
     ),
-}  # fmt: skip
+}  # fmt: skip # rows stand as the document shows them
 
 _CALENDAR = "Period,Closes,Statement,Payment\n" + "".join(
     f"{year}-{month:02},{next_year}-{next_month:02}-03,{next_year}-{next_month:02}-10,{next_year}-{next_month:02}-25\n"
@@ -411,20 +441,31 @@ have paid on the sales of the last three months, and what the plan before it pai
 
 An approved plan becomes active on its first day. Approved versions are never changed; a correction is a new version.
 """,
-    "plan-templates.json": json.dumps({"templates": [
-        {"name": "Flat", "use": "one rate on all revenue", "rate_percent": "3"},
-        {"name": "Marginal tiers", "use": "higher rates for the part above a threshold", "tiers": "5 / 7 / 10 %"},
-        {"name": "Slab on margin", "use": "one rate on the whole margin of the month", "tiers": "6 / 8 / 11 %"},
-        {"name": "Per unit", "use": "an amount for each unit sold", "amount": "2.00 a unit"},
-    ]}, indent=2).encode(),
+    "plan-templates.json": json.dumps(
+        {
+            "templates": [
+                {"name": "Flat", "use": "one rate on all revenue", "rate_percent": "3"},
+                {
+                    "name": "Marginal tiers",
+                    "use": "higher rates for the part above a threshold",
+                    "tiers": "5 / 7 / 10 %",
+                },
+                {"name": "Slab on margin", "use": "one rate on the whole margin of the month", "tiers": "6 / 8 / 11 %"},
+                {"name": "Per unit", "use": "an amount for each unit sold", "amount": "2.00 a unit"},
+            ]
+        },
+        indent=2,
+    ).encode(),
     "dispute-form.tiff": scan(
         "COMMISSION DISPUTE FORM",
         "Name of payee, period, and the line of the statement",
         "What was expected, and why; attach the order",
         "Send it within 60 days of payment",
-        kind="TIFF", angle=0.2, seed=3,
+        kind="TIFF",
+        angle=0.2,
+        seed=3,
     ),
-}  # fmt: skip
+}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent / "data")

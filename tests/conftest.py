@@ -483,9 +483,13 @@ async def demo_client(demo_installation: Installation) -> str:
     """`client-abc` with the demo's rows and local users, each of whom may be given any role by the settings."""
     known = DEMO_CLIENTS[0]
     client = Client(
-        known.client_id, known.name, region=known.region, time_zone=known.time_zone, tier=known.tier,
+        known.client_id,
+        known.name,
+        region=known.region,
+        time_zone=known.time_zone,
+        tier=known.tier,
         compliance_level=known.compliance_level,
-    )  # fmt: skip
+    )
     async with administration(demo_installation.address) as connection:
         if await find_client(connection, known.client_id) is None:
             await add_client(connection, client, demo_installation.credentials, LoginLimits())

@@ -26,13 +26,20 @@ pytestmark = pytest.mark.anyio
 
 ERAS = ("legacy", "2026-07-28")
 METADATA = {
-    "plan_name": "Filled in", "calculation_schedule": "Monthly", "assignee_type": "Territory",
-    "valid_from": "2035-01-01", "valid_to": "2035-12-31",
-}  # fmt: skip
+    "plan_name": "Filled in",
+    "calculation_schedule": "Monthly",
+    "assignee_type": "Territory",
+    "valid_from": "2035-01-01",
+    "valid_to": "2035-12-31",
+}
 RULE = {
-    "plan_type": "Revenue Target", "category_type": "Tiered", "range_type": "Amount", "value_type": "Percentage",
-    "base_value": "Gross Revenue", "tiers": "0-100000: 5; 100000-: 7.5 %",
-}  # fmt: skip
+    "plan_type": "Revenue Target",
+    "category_type": "Tiered",
+    "range_type": "Amount",
+    "value_type": "Percentage",
+    "base_value": "Gross Revenue",
+    "tiers": "0-100000: 5; 100000-: 7.5 %",
+}
 
 
 @dataclass

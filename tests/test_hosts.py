@@ -102,7 +102,7 @@ def test_claude_desktop_takes_an_address_in_its_settings_only() -> None:
         ({"command": "wsl.exe", "args": ["--", "/x/commission-mcp", "serve"]}, 0, ""),
         ({"command": "npx", "args": ["another"]}, 0, ""),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_entry_is_named(tmp_path: Path, content: object, count: int, word: str) -> None:
     path = claude_desktop_config(tmp_path)
     path.parent.mkdir(parents=True)

@@ -114,9 +114,12 @@ async def begun(settings: Settings) -> str:
     hosting = host(settings, "ada")
     ada = await hosting.__aenter__()
     fields = {
-        "plan_name": "Summer", "calculation_schedule": "Monthly", "assignee_type": "Territory",
-        "valid_from": "2026-07-01", "valid_to": "2026-06-30",
-    }  # fmt: skip
+        "plan_name": "Summer",
+        "calculation_schedule": "Monthly",
+        "assignee_type": "Territory",
+        "valid_from": "2026-07-01",
+        "valid_to": "2026-06-30",
+    }
     answer = await call(ada, "plan_wizard", phase=1, fields=fields)
     assert [problem["code"] for problem in answer["problems"]] == ["E_DATE"]
     draft_id = str(answer["draft_id"])

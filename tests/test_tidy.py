@@ -69,3 +69,18 @@ def test_tracked_files_name_no_machine_and_no_registry() -> None:
     ]
 
     assert named == []
+
+
+def test_every_suppression_says_why() -> None:
+    """A directive to a tool is followed by a reason; "as above" is one, where the line above has it."""
+    directive = re.compile(r"#\s*(?:noqa|pyright: ignore|type: ignore|fmt: (?:skip|off))\b")
+    parts = re.compile(r"#|noqa(?:: [A-Z0-9, ]+)?|(?:pyright|type): ignore(?:\[[^\]]*\])?|fmt: (?:skip|off)|[ -]")
+    silent = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("src", "tests", "benchmarks", "scripts")
+        for path in (ROOT / folder).rglob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (found := directive.search(line)) and not parts.sub("", line[found.start() :])
+    ]
+
+    assert silent == []

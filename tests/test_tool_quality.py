@@ -41,7 +41,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("another client", "chat_history", {"client_id": "client-b"}),
     ("a plan without rules", "calculate_commission", {"plan": {}, "sales": []}),
     ("a role that lacks", "cache_clear", {"scope": "global"}),
-]  # fmt: skip
+]
 
 
 async def test_all_that_a_model_reads_of_the_tools_is_within_its_budget(

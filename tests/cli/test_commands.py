@@ -67,9 +67,20 @@ def terminal() -> Iterator[Terminal]:
 @pytest.fixture(scope="module")
 def client_added(terminal: Terminal) -> Terminal:
     added = terminal.run(
-        "client", "add", "acme", "--name", "Acme", "--region", "EMEA", "--tier", "enterprise",
-        "--override-key", "priority_1=10:1.2", "--approval", "manager_approval=required:approver",
-    )  # fmt: skip
+        "client",
+        "add",
+        "acme",
+        "--name",
+        "Acme",
+        "--region",
+        "EMEA",
+        "--tier",
+        "enterprise",
+        "--override-key",
+        "priority_1=10:1.2",
+        "--approval",
+        "manager_approval=required:approver",
+    )
     assert added.returncode == 0, added.stderr
     return terminal
 

@@ -84,9 +84,22 @@ def test_a_healthy_machine_passes_every_check(examine: Examine) -> None:
 
     assert (examined.code, examined.failed) == (0, {})
     assert {
-        "versions", "settings", "postgresql", "isolation", "client", "isolation: proof", "redis: history",
-        "redis: cache", "disk", "model", "index: documents for all", "index: client-a", "ocr", "stdio", "host entry",
-    } <= set(examined.passed)  # fmt: skip
+        "versions",
+        "settings",
+        "postgresql",
+        "isolation",
+        "client",
+        "isolation: proof",
+        "redis: history",
+        "redis: cache",
+        "disk",
+        "model",
+        "index: documents for all",
+        "index: client-a",
+        "ocr",
+        "stdio",
+        "host entry",
+    } <= set(examined.passed)
 
 
 def test_a_wrong_secret(examine: Examine, postgres_18: Installation) -> None:

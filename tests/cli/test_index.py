@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`commission-mcp index`, with a data directory of its own and no model."""
     variables = {
-        "COMMISSION_DATA_DIRECTORY": str(folder / "data"), "COMMISSION_MODEL_FETCH": "false", "PATH": "/usr/bin:/bin"
-    }  # fmt: skip
+        "COMMISSION_DATA_DIRECTORY": str(folder / "data"),
+        "COMMISSION_MODEL_FETCH": "false",
+        "PATH": "/usr/bin:/bin",
+    }
     command = [sys.executable, "-m", "commission_mcp", "index", *arguments]
     return subprocess.run(command, capture_output=True, env=variables, cwd=folder, timeout=120, check=False, text=True)
 

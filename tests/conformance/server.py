@@ -174,18 +174,18 @@ class Choices(BaseModel):
     """An enumeration of every kind."""
 
     untitledSingle: str = Field(description="One", json_schema_extra={"enum": ["option1", "option2", "option3"]})  # noqa: N815 - the suite's names
-    titledSingle: str = Field(  # noqa: N815
+    titledSingle: str = Field(  # noqa: N815 - the suite's name
         description="One, titled",
         json_schema_extra={"oneOf": titled(("value1", "First"), ("value2", "Second"), ("value3", "Third"))},
     )
-    legacyEnum: str = Field(  # noqa: N815
+    legacyEnum: str = Field(  # noqa: N815 - the suite's name
         description="One, in the older form",
         json_schema_extra={"enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]},
     )
-    untitledMulti: list[str] = Field(  # noqa: N815
+    untitledMulti: list[str] = Field(  # noqa: N815 - the suite's name
         description="Some", json_schema_extra={"items": {"type": "string", "enum": ["option1", "option2", "option3"]}}
     )
-    titledMulti: list[str] = Field(  # noqa: N815
+    titledMulti: list[str] = Field(  # noqa: N815 - the suite's name
         description="Some, titled",
         json_schema_extra={"items": {"anyOf": titled(("value1", "First"), ("value2", "Second"), ("value3", "Third"))}},
     )
@@ -341,39 +341,39 @@ TOOLS = (
 
 def add_resources(server: MCPServer[App]) -> None:
     @server.resource("test://static-text", mime_type="text/plain")
-    def static_text() -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator, as all that follow
+    def static_text() -> str:
         """A text."""
         return "This is the content of the static text resource."
 
     @server.resource("test://static-binary", mime_type="image/png")
-    def static_binary() -> bytes:  # pyright: ignore[reportUnusedFunction]
+    def static_binary() -> bytes:
         """An image."""
         return base64.b64decode(PNG)
 
     @server.resource("test://watched-resource", mime_type="text/plain")
-    def watched() -> str:  # pyright: ignore[reportUnusedFunction]
+    def watched() -> str:
         """A text to subscribe to."""
         return "Watched."
 
     @server.resource("test://template/{id}/data", mime_type="application/json")
-    def template(id: str) -> str:  # noqa: A002 - the suite's name  # pyright: ignore[reportUnusedFunction]
+    def template(id: str) -> str:  # noqa: A002 - the suite's name
         """A family of texts."""
         return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
 
 
 def add_prompts(server: MCPServer[App]) -> None:
     @server.prompt()
-    def test_simple_prompt() -> list[UserMessage]:  # pyright: ignore[reportUnusedFunction]
+    def test_simple_prompt() -> list[UserMessage]:
         """A prompt."""
         return [UserMessage(text("This is a simple prompt for testing."))]
 
     @server.prompt()
-    def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:  # pyright: ignore[reportUnusedFunction]
+    def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
         """A prompt with arguments."""
         return [UserMessage(text(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"))]
 
     @server.prompt()
-    def test_prompt_with_embedded_resource(  # pyright: ignore[reportUnusedFunction]
+    def test_prompt_with_embedded_resource(
         resourceUri: str,  # noqa: N803 - the suite's name
     ) -> list[UserMessage]:
         """A prompt with a resource."""
@@ -381,13 +381,13 @@ def add_prompts(server: MCPServer[App]) -> None:
         return [UserMessage(resource), UserMessage(text("Please process the embedded resource above."))]
 
     @server.prompt()
-    def test_prompt_with_image() -> list[UserMessage]:  # pyright: ignore[reportUnusedFunction]
+    def test_prompt_with_image() -> list[UserMessage]:
         """A prompt with an image."""
         image = ImageContent(type="image", data=PNG, mime_type="image/png")
         return [UserMessage(image), UserMessage(text("Please analyze the image above."))]
 
     @server.prompt()
-    async def test_input_required_result_prompt(  # pyright: ignore[reportUnusedFunction]
+    async def test_input_required_result_prompt(
         ctx: Any_ctx,
     ) -> list[UserMessage] | InputRequiredResult:
         """A prompt that asks first."""
@@ -437,7 +437,7 @@ def fixture_server(settings: Settings) -> CommissionServer:
     add_methods(server)
 
     @server.completion()
-    async def complete(*_: object) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def complete(*_: object) -> None:
         return None
 
     return server

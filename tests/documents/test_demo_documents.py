@@ -38,16 +38,18 @@ def test_every_format_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [(f"{ABC}/policy.pdf", "Gross revenue of the month: above $100,000 up to $250,000 | Rate: 7%"),
-     (f"{ABC}/rates.xlsx", "Territory: South | Product: Product B | From: $250,000 | Rate: 10%"),
-     (f"{ABC}/guidelines.docx", "Team: South 1 | Manager: Lorena Vasquez | Territory: South | States: Texas"),
-     (f"{ABC}/q3-rates.pdf", "Territory: North | Product: Product A | Priority: priority_1 | Order: 1"),
-     (f"{ABC}/q4-bonuses.pdf", "Quota attainment: 100% to below 120% | Performance multiplier: 1.00"),
-     (f"{ABC}/performance-metrics.xlsx", "Territory: South | Quota per account executive: $210,000"),
-     (f"{ABC}/signed-amendment.png", "60% to the account executive, 40% to the specialist"),
-     ("client-specific/client-emea/provisionssaetze.csv", "bis: 40.000,00 € | Satz: 8 %"),
-     ("client-specific/client-jp/commission-terms.txt", "純売上高の3％をコミッションとして支払います")],
-)  # fmt: skip
+    [
+        (f"{ABC}/policy.pdf", "Gross revenue of the month: above $100,000 up to $250,000 | Rate: 7%"),
+        (f"{ABC}/rates.xlsx", "Territory: South | Product: Product B | From: $250,000 | Rate: 10%"),
+        (f"{ABC}/guidelines.docx", "Team: South 1 | Manager: Lorena Vasquez | Territory: South | States: Texas"),
+        (f"{ABC}/q3-rates.pdf", "Territory: North | Product: Product A | Priority: priority_1 | Order: 1"),
+        (f"{ABC}/q4-bonuses.pdf", "Quota attainment: 100% to below 120% | Performance multiplier: 1.00"),
+        (f"{ABC}/performance-metrics.xlsx", "Territory: South | Quota per account executive: $210,000"),
+        (f"{ABC}/signed-amendment.png", "60% to the account executive, 40% to the specialist"),
+        ("client-specific/client-emea/provisionssaetze.csv", "bis: 40.000,00 € | Satz: 8 %"),
+        ("client-specific/client-jp/commission-terms.txt", "純売上高の3％をコミッションとして支払います"),
+    ],
+)
 def test_documents_say_what_the_database_says(name: str, says: str) -> None:
     assert says in text_of(name)
 

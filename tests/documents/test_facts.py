@@ -45,11 +45,15 @@ def test_the_charter_name_of_a_filing_is_the_company() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "years"),
-    [("FY2018 plan.pdf", "", (2018,)), ("AMCOR_2023Q2_10Q.pdf", "in 2021 and 2022, 2022", (2023, 2022, 2021)),
-     ("plan-fy26.docx", "", (2026,)),
-     ("a.txt", "For the fiscal year ended June 30, 2019, and 2015, 2015.", (2019, 2015)),
-     ("a.txt", "Room 2018b, 2,018 units, $2018, 2018.50 and 1066", ()), ("Q3'25 rates.pdf", "", (2025,))],
-)  # fmt: skip
+    [
+        ("FY2018 plan.pdf", "", (2018,)),
+        ("AMCOR_2023Q2_10Q.pdf", "in 2021 and 2022, 2022", (2023, 2022, 2021)),
+        ("plan-fy26.docx", "", (2026,)),
+        ("a.txt", "For the fiscal year ended June 30, 2019, and 2015, 2015.", (2019, 2015)),
+        ("a.txt", "Room 2018b, 2,018 units, $2018, 2018.50 and 1066", ()),
+        ("Q3'25 rates.pdf", "", (2025,)),
+    ],
+)
 def test_years_are_told_from_other_numbers(name: str, text: str, years: tuple[int, ...]) -> None:
     assert facts(name, text or "x").years == years
 
@@ -62,14 +66,17 @@ def test_dates_are_iso_and_those_with_two_meanings_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("The commission is paid at the end of the month in which it is due.", "en"),
-     ("Die Provision wird am Ende des Monats gezahlt, in dem sie fällig ist und nicht früher.", "de"),
-     ("La commission est versée à la fin du mois pour les ventes qui sont conclues.", "fr"),
-     ("La comisión se paga al final del mes por las ventas que se cierran en el trimestre.", "es"),
-     ("コミッションは月末に支払われます。", "ja"), ("佣金于月末支付给销售人员。", "zh"),
-     ("Комиссия выплачивается в конце месяца.", "ru"),
-     ("A-1 | 450", "")],
-)  # fmt: skip
+    [
+        ("The commission is paid at the end of the month in which it is due.", "en"),
+        ("Die Provision wird am Ende des Monats gezahlt, in dem sie fällig ist und nicht früher.", "de"),
+        ("La commission est versée à la fin du mois pour les ventes qui sont conclues.", "fr"),
+        ("La comisión se paga al final del mes por las ventas que se cierran en el trimestre.", "es"),
+        ("コミッションは月末に支払われます。", "ja"),
+        ("佣金于月末支付给销售人员。", "zh"),
+        ("Комиссия выплачивается в конце месяца.", "ru"),
+        ("A-1 | 450", ""),
+    ],
+)
 def test_the_language_is_told_by_little_words_or_script(text: str, language: str) -> None:
     assert language_of(text) == language
 
@@ -80,12 +87,17 @@ def test_currencies_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "category"),
-    [("q3-rates.pdf", "", "rates"), ("policy.pdf", "", "policy"), ("guidelines.docx", "", "guidelines"),
-     ("q4-bonuses.pdf", "", "bonus"), ("performance-metrics.xlsx", "", "performance"),
-     ("ABC_2024_10K.pdf", "", "report"),
-     ("scan1.png", "This agreement between the contract parties; the agreement ends.", "contract"),
-     ("x.txt", "Hello.", "other")],
-)  # fmt: skip
+    [
+        ("q3-rates.pdf", "", "rates"),
+        ("policy.pdf", "", "policy"),
+        ("guidelines.docx", "", "guidelines"),
+        ("q4-bonuses.pdf", "", "bonus"),
+        ("performance-metrics.xlsx", "", "performance"),
+        ("ABC_2024_10K.pdf", "", "report"),
+        ("scan1.png", "This agreement between the contract parties; the agreement ends.", "contract"),
+        ("x.txt", "Hello.", "other"),
+    ],
+)
 def test_the_category_is_told_by_name_and_opening(name: str, text: str, category: str) -> None:
     assert facts(name, text or "x").category == category
 
@@ -105,12 +117,14 @@ def test_plan_names_come_from_columns_and_sentences() -> None:
 
 @pytest.mark.parametrize(
     ("name", "lines", "properties", "title"),
-    [("a/plan_rules-2026.txt", ("- long text. " * 20,), {}, "plan rules 2026"),
-     ("a.txt", ("Commission policy", "Text."), {}, "Commission policy"),
-     ("a.txt", ("Text.",), {"title": "Plan rules"}, "Plan rules"),
-     ("pay plan.docx", ("It pays.",), {"title": "Microsoft Word - Document1.docx"}, "pay plan"),
-     ("ACME_2020_10K.pdf", ("UNITED STATES", "SECURITIES AND EXCHANGE COMMISSION"), {}, "ACME 2020 10K")],
-)  # fmt: skip
+    [
+        ("a/plan_rules-2026.txt", ("- long text. " * 20,), {}, "plan rules 2026"),
+        ("a.txt", ("Commission policy", "Text."), {}, "Commission policy"),
+        ("a.txt", ("Text.",), {"title": "Plan rules"}, "Plan rules"),
+        ("pay plan.docx", ("It pays.",), {"title": "Microsoft Word - Document1.docx"}, "pay plan"),
+        ("ACME_2020_10K.pdf", ("UNITED STATES", "SECURITIES AND EXCHANGE COMMISSION"), {}, "ACME 2020 10K"),
+    ],
+)
 def test_the_title_is_the_best_that_is_there(
     name: str, lines: tuple[str, ...], properties: dict[str, str], title: str
 ) -> None:

@@ -190,8 +190,12 @@ async def test_bytes_flipped_anywhere(
     reader: DocumentReader, name: str, make_pdf: MakePdf, make_picture: Callable[..., bytes]
 ) -> None:
     """Whatever a file says after an accident, it is read or refused; nothing else happens."""
-    made = {"a.docx": word_with({}), "a.xlsx": book_with({}), "a.pdf": make_pdf([(72, 72, "text", 11, False)] * 3),
-            "a.png": make_picture("text")}  # fmt: skip
+    made = {
+        "a.docx": word_with({}),
+        "a.xlsx": book_with({}),
+        "a.pdf": make_pdf([(72, 72, "text", 11, False)] * 3),
+        "a.png": make_picture("text"),
+    }
     chance = random.Random(7)  # noqa: S311 - the same on every run
     for _ in range(12):
         content = bytearray(made[name])
@@ -249,24 +253,49 @@ FONT = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
         (CATALOGUE, "<</Type/Pages/Kids[2 0 R]/Count 1>>"),
         (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 2>>", "<</Type/Pages/Kids[2 0 R]/Count 2/Parent 2 0 R>>"),
         (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 1000000000>>", "<</Type/Page/Parent 2 0 R/MediaBox[0 0 10 10]>>"),
-        (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
-         stream("/X Do"),
-         stream("/X Do /X Do", "/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 5 0 R>>>>")),
-        (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R>>", stream("q " * 500_000)),
-        (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R>>", stream("[" * 100_000)),
-        (CATALOGUE, "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-         "<</Type/Page/Parent 2 0 R/MediaBox[0 0 1e9 1e9]/Contents 4 0 R>>", stream("0 0 99999 99999 re f")),
+        (
+            CATALOGUE,
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
+            stream("/X Do"),
+            stream("/X Do /X Do", "/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 5 0 R>>>>"),
+        ),
+        (
+            CATALOGUE,
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R>>",
+            stream("q " * 500_000),
+        ),
+        (
+            CATALOGUE,
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R>>",
+            stream("[" * 100_000),
+        ),
+        (
+            CATALOGUE,
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 1e9 1e9]/Contents 4 0 R>>",
+            stream("0 0 99999 99999 re f"),
+        ),
     ],
-    ids=["own kid", "two own kids", "a billion pages", "form draws itself", "saves without end", "nests without end",
-         "huge page"],
-)  # fmt: skip
+    ids=[
+        "own kid",
+        "two own kids",
+        "a billion pages",
+        "form draws itself",
+        "saves without end",
+        "nests without end",
+        "huge page",
+    ],
+)
 async def test_pdfs_that_lead_round_in_circles(reader: DocumentReader, objects: tuple[str, ...]) -> None:
     assert await outcome(reader, "a.pdf", pdf_of(*objects)) in {
-        Code.DOCUMENT_DAMAGED, Code.DOCUMENT_EMPTY, Code.DOCUMENT_TOO_LARGE, Code.DOCUMENT_TOO_SLOW,
-    }  # fmt: skip
+        Code.DOCUMENT_DAMAGED,
+        Code.DOCUMENT_EMPTY,
+        Code.DOCUMENT_TOO_LARGE,
+        Code.DOCUMENT_TOO_SLOW,
+    }
 
 
 async def test_a_pdf_whose_text_loops() -> None:

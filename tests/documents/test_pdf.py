@@ -147,8 +147,11 @@ def test_forms_and_comments_are_read() -> None:
     page.insert_text((72, 72), "Agreement")
     field = library.Widget()
     field.rect, field.field_type, field.field_name, field.field_value = (
-        library.Rect(72, 100, 300, 120), library.PDF_WIDGET_TYPE_TEXT, "Payee", "Grace Holloway",
-    )  # fmt: skip
+        library.Rect(72, 100, 300, 120),
+        library.PDF_WIDGET_TYPE_TEXT,
+        "Payee",
+        "Grace Holloway",
+    )
     page.add_widget(field)
     page.add_text_annot((72, 200), "Cap agreed with finance")
     found = texts(read(file.tobytes()))

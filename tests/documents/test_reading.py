@@ -27,9 +27,21 @@ async def refusal(name: str, content: bytes | Path, limits: ReadingLimits = LIMI
 
 @pytest.mark.parametrize(
     "name",
-    ["../a.txt", "/etc/a.txt", "a/../../b.txt", "a//b.txt", "a\\b.txt", "C:/a.txt", "./a.txt", "a\0.txt", "a\n.txt",
-     "", "x" * 300 + ".txt", "a/" * 600 + "b.txt"],
-)  # fmt: skip
+    [
+        "../a.txt",
+        "/etc/a.txt",
+        "a/../../b.txt",
+        "a//b.txt",
+        "a\\b.txt",
+        "C:/a.txt",
+        "./a.txt",
+        "a\0.txt",
+        "a\n.txt",
+        "",
+        "x" * 300 + ".txt",
+        "a/" * 600 + "b.txt",
+    ],
+)
 async def test_names_that_are_no_plain_path_are_refused(name: str) -> None:
     assert await refusal(name, b"text") is Code.DOCUMENT_NAME
 
@@ -41,10 +53,18 @@ async def test_other_types_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.pdf", b"PK\x03\x04zip"), ("a.docx", b"%PDF-1.7"), ("a.png", b"\xff\xd8\xff\xe0jpeg"), ("a.txt", b"%PDF-1.7"),
-     ("a.csv", b"PK\x03\x04zip"), ("a.json", b"\x89PNG\r\n"), ("a.md", b"\x7fELF\x02"), ("a.xls", b"PK\x03\x04zip"),
-     ("a.txt", bytes(range(256)) * 4)],
-)  # fmt: skip
+    [
+        ("a.pdf", b"PK\x03\x04zip"),
+        ("a.docx", b"%PDF-1.7"),
+        ("a.png", b"\xff\xd8\xff\xe0jpeg"),
+        ("a.txt", b"%PDF-1.7"),
+        ("a.csv", b"PK\x03\x04zip"),
+        ("a.json", b"\x89PNG\r\n"),
+        ("a.md", b"\x7fELF\x02"),
+        ("a.xls", b"PK\x03\x04zip"),
+        ("a.txt", bytes(range(256)) * 4),
+    ],
+)
 async def test_content_that_is_not_what_the_name_says_is_refused(name: str, content: bytes) -> None:
     assert await refusal(name, content) is Code.DOCUMENT_TYPE
 

@@ -38,9 +38,13 @@ def test_a_name_that_stands_twice_is_read_twice() -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [('{"a": ', Code.DOCUMENT_DAMAGED), ("[" * 100_000 + "]" * 100_000, Code.DOCUMENT_DAMAGED),
-     ("{}", Code.DOCUMENT_EMPTY), ('{"a":' * 100_000 + "1" + "}" * 100_000, Code.DOCUMENT_DAMAGED)],
-)  # fmt: skip
+    [
+        ('{"a": ', Code.DOCUMENT_DAMAGED),
+        ("[" * 100_000 + "]" * 100_000, Code.DOCUMENT_DAMAGED),
+        ("{}", Code.DOCUMENT_EMPTY),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, Code.DOCUMENT_DAMAGED),
+    ],
+)
 def test_broken_deep_and_empty_json_is_refused(text: str, code: Code) -> None:
     with pytest.raises(Refused) as refused:
         read(text)

@@ -16,11 +16,21 @@ def read(name: str, content: bytes) -> Document:
 
 @pytest.mark.parametrize(
     ("text", "encoding"),
-    [(SENTENCE, "utf-8"), (SENTENCE, "utf-8-sig"), (SENTENCE, "utf-16"), (SENTENCE, "utf-16-le"), (SENTENCE, "cp1252"),
-     (SENTENCE, "utf-32"), (JAPANESE, "cp932"), (JAPANESE, "euc_jp"),
-     ("销售佣金规则：每月支付百分之五", "gb18030"), ("Комиссия выплачивается ежемесячно", "cp1251"),
-     ("It’s “quoted” – naïve café", "cp1252"), ("‘Don’t’ – she said", "cp1252")],
-)  # fmt: skip
+    [
+        (SENTENCE, "utf-8"),
+        (SENTENCE, "utf-8-sig"),
+        (SENTENCE, "utf-16"),
+        (SENTENCE, "utf-16-le"),
+        (SENTENCE, "cp1252"),
+        (SENTENCE, "utf-32"),
+        (JAPANESE, "cp932"),
+        (JAPANESE, "euc_jp"),
+        ("销售佣金规则：每月支付百分之五", "gb18030"),
+        ("Комиссия выплачивается ежемесячно", "cp1251"),
+        ("It’s “quoted” – naïve café", "cp1252"),
+        ("‘Don’t’ – she said", "cp1252"),
+    ],
+)
 def test_the_encoding_is_told_from_the_bytes(text: str, encoding: str) -> None:
     assert read("a.txt", text.encode(encoding)).blocks[0].text == text
 

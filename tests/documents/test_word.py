@@ -44,9 +44,14 @@ def test_body_tables_and_headings_come_in_their_order(file: File) -> None:
     document = read(file)
 
     assert texts(document) == [
-        "Policy", "Rates", "Before the table.", "Territory: North | Rate: 5%", "Territory: South | Rate: 7%", "Payment",
+        "Policy",
+        "Rates",
+        "Before the table.",
+        "Territory: North | Rate: 5%",
+        "Territory: South | Rate: 7%",
+        "Payment",
         "After it.",
-    ]  # fmt: skip
+    ]
     assert block_with(document, "North").place.section == ("Policy", "Rates")
     assert block_with(document, "North").place.rows == (2, 2)
     assert block_with(document, "After").place.section == ("Policy", "Payment")
@@ -82,14 +87,21 @@ def test_what_python_docx_skips_is_read(file: File) -> None:
         0,
         parse_xml(f"<w:sdt {word}><w:sdtContent><w:p><w:r><w:t>in a control</w:t></w:r></w:p></w:sdtContent></w:sdt>"),
     )
-    body.insert(1, parse_xml(
-        f"<w:p {word}><w:r><w:t>kept </w:t></w:r><w:ins w:id='1' w:author='x'><w:r><w:t>inserted</w:t></w:r></w:ins>"
-        "<w:del w:id='2' w:author='x'><w:r><w:delText>deleted</w:delText></w:r></w:del></w:p>"
-    ))  # fmt: skip
-    body.insert(2, parse_xml(
-        f"<w:p {word}><w:r><w:pict><w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent>"
-        "</w:pict></w:r></w:p>"
-    ))  # fmt: skip
+    body.insert(
+        1,
+        parse_xml(
+            f"<w:p {word}><w:r><w:t>kept </w:t></w:r>"
+            "<w:ins w:id='1' w:author='x'><w:r><w:t>inserted</w:t></w:r></w:ins>"
+            "<w:del w:id='2' w:author='x'><w:r><w:delText>deleted</w:delText></w:r></w:del></w:p>"
+        ),
+    )
+    body.insert(
+        2,
+        parse_xml(
+            f"<w:p {word}><w:r><w:pict><w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent>"
+            "</w:pict></w:r></w:p>"
+        ),
+    )
 
     assert texts(read(file)) == ["in a control", "kept inserted", "in a box"]
 

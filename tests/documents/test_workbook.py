@@ -50,14 +50,27 @@ def fill(sheet: Book, *rows: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "code", "text"),
-    [(0.05, "0%", "5%"), (0.075, "0.0%", "7.5%"), (0.1, "General", "0.1"), (1234.5, "#,##0.00", "1,234.50"),
-     (1234.5, '"$"#,##0.00', "$1,234.50"), (1234.5, "[$€-407]#,##0.00", "€1,234.50"), (99, '0" units"', "99 units"),
-     (1234567, '0.0,,"M"', "1.2 M"), (-1577, "#,##0;(#,##0)", "-1,577"), (0.1 + 0.2, "General", "0.3"),
-     (date(2026, 7, 1), "dd/mm/yyyy", "2026-07-01"),
-     (datetime.fromisoformat("2026-07-01T09:30"), "yyyy-mm-dd hh:mm", "2026-07-01 09:30:00"),
-     (time(9, 30), "hh:mm", "09:30:00"), (True, "General", "TRUE"), (12345678901234, "General", "12345678901234"),
-     (5, '_-* #,##0.00 "EUR"_-', "5.00 EUR"), (0.125, "# ?/?", "0.125"), ("0123", "@", "0123")],
-)  # fmt: skip
+    [
+        (0.05, "0%", "5%"),
+        (0.075, "0.0%", "7.5%"),
+        (0.1, "General", "0.1"),
+        (1234.5, "#,##0.00", "1,234.50"),
+        (1234.5, '"$"#,##0.00', "$1,234.50"),
+        (1234.5, "[$€-407]#,##0.00", "€1,234.50"),
+        (99, '0" units"', "99 units"),
+        (1234567, '0.0,,"M"', "1.2 M"),
+        (-1577, "#,##0;(#,##0)", "-1,577"),
+        (0.1 + 0.2, "General", "0.3"),
+        (date(2026, 7, 1), "dd/mm/yyyy", "2026-07-01"),
+        (datetime.fromisoformat("2026-07-01T09:30"), "yyyy-mm-dd hh:mm", "2026-07-01 09:30:00"),
+        (time(9, 30), "hh:mm", "09:30:00"),
+        (True, "General", "TRUE"),
+        (12345678901234, "General", "12345678901234"),
+        (5, '_-* #,##0.00 "EUR"_-', "5.00 EUR"),
+        (0.125, "# ?/?", "0.125"),
+        ("0123", "@", "0123"),
+    ],
+)
 def test_cells_are_read_as_they_are_seen(book: Book, value: object, code: str, text: str) -> None:
     book.active["A1"], book.active["B1"] = "Value", value
     book.active["B1"].number_format = code
@@ -72,12 +85,14 @@ def test_rows_carry_sheet_row_and_columns(book: Book) -> None:
     document = read(book)
 
     assert texts(document) == [
-        "Territory: North | Product: Product A | Rate: 0.05", "Territory: South | Product: Product B | Rate: 0.07",
+        "Territory: North | Product: Product A | Rate: 0.05",
+        "Territory: South | Product: Product B | Rate: 0.07",
         "Plan: Core | Cap: 20000",
-    ]  # fmt: skip
+    ]
     assert [block.place for block in document.blocks][1:] == [
-        Place(sheet="Rates", rows=(3, 3)), Place(sheet="Caps", rows=(2, 2)),
-    ]  # fmt: skip
+        Place(sheet="Rates", rows=(3, 3)),
+        Place(sheet="Caps", rows=(2, 2)),
+    ]
 
 
 def test_titles_above_a_table_make_its_section(book: Book) -> None:

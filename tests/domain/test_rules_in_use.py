@@ -83,10 +83,15 @@ def test_a_part_of_what_is_earned_above_the_draw_pays_it_back(pay: Pay) -> None:
 
 def test_figures_of_a_rule_go_before_those_of_all(pay: Pay) -> None:
     rules = [
-        {"name": name, "component": name, "category_type": "Slab", "range_type": "Percentage of Quota",
-         "tiers": [{"from": 0, "to": 100, "commission": 5}, {"from": 100, "to": None, "commission": 10}]}
+        {
+            "name": name,
+            "component": name,
+            "category_type": "Slab",
+            "range_type": "Percentage of Quota",
+            "tiers": [{"from": 0, "to": 100, "commission": 5}, {"from": 100, "to": None, "commission": 10}],
+        }
         for name in ("a", "b")
-    ]  # fmt: skip
+    ]
     context = {"quota": [{"amount": 500}, {"rule": "b", "amount": 5000}, {"rule": "b", "payee": "x", "amount": 1}]}
 
     assert pay(rules, [{"amount": 1000, "payee": "p"}], context).total == 100 + 50

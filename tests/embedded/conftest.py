@@ -56,11 +56,11 @@ class Client:
 
     def valkey(self, which: str) -> redis.Redis:
         """A connection to the Valkey `history` or `cache`."""
-        return redis.Redis.from_url(self.answer[which], decode_responses=True)  # pyright: ignore[reportUnknownMemberType]
+        return redis.Redis.from_url(self.answer[which], decode_responses=True)  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
 
     def pings(self, which: str) -> bool:
         """Whether the Valkey answers."""
-        return self.valkey(which).ping()  # pyright: ignore[reportUnknownMemberType]
+        return self.valkey(which).ping()  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
 
     def leave(self) -> str:
         """Let it end in good order; what else it printed."""

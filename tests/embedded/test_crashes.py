@@ -25,11 +25,11 @@ def _write(client: Client) -> None:
 
 
 def _written(client: Client) -> tuple[object, int]:
-    return client.sql("SELECT count(*) FROM survivor"), int(client.valkey("history").llen("survivor"))  # type: ignore[arg-type]
+    return client.sql("SELECT count(*) FROM survivor"), int(client.valkey("history").llen("survivor"))
 
 
 def _valkey_process(client: Client, which: str) -> int:
-    return int(client.valkey(which).info("server")["process_id"])  # type: ignore[index]
+    return int(client.valkey(which).info("server")["process_id"])  # type: ignore[index] - redis-py's answer may be awaitable, by its types
 
 
 def test_a_killed_client_leaves_nothing_running(fresh: Path, open_client: Open, outside: type[Outside]) -> None:
@@ -178,7 +178,8 @@ def test_a_client_that_comes_while_the_supervisor_leaves_gets_a_new_one(director
     for _ in range(3):
         leaving = open_client(directory, postgres=False)
         assert leaving.codes == []
-        leaving.process.stdin.close()  # type: ignore[union-attr]
+        assert leaving.process.stdin is not None
+        leaving.process.stdin.close()
         leaving.process.stdin = None
         coming = open_client(directory, postgres=False)
         assert coming.pings("history")

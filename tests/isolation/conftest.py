@@ -153,7 +153,7 @@ class Attacker:
     @asynccontextmanager
     async def pooled(self) -> AsyncGenerator[psycopg.AsyncConnection]:
         """A connection from the pool that the reading uses."""
-        nodes = self.reading._nodes  # pyright: ignore[reportPrivateUsage]
+        nodes = self.reading._nodes  # pyright: ignore[reportPrivateUsage] - an attack from within
         async with nodes.primary.lend(self.login) as connection:
             yield connection
 

@@ -20,11 +20,18 @@ pytestmark = pytest.mark.anyio
 # Every text, name and value of client-b's documents; none may ever come back to client-a.
 OF_B = ("secret-b", "broken-b", "Beta is 50", "client-b", "x@b.example")
 ADDRESSES = (
-    "secret-b.md", "client-b/secret-b.md", "document://client-b/secret-b.md", "document://client/secret-b.md",
-    "document://client/../client-b/secret-b.md", "document://shared/client-specific/client-b/secret-b.md",
-    "document://shared/../documents/client-specific/client-b/secret-b.md", "../client-b/secret-b.md",
-    "document://client/%2E%2E%2Fclient-b%2Fsecret-b.md", "linked/secret-b.md", "document://client/linked/secret-b.md",
-)  # fmt: skip
+    "secret-b.md",
+    "client-b/secret-b.md",
+    "document://client-b/secret-b.md",
+    "document://client/secret-b.md",
+    "document://client/../client-b/secret-b.md",
+    "document://shared/client-specific/client-b/secret-b.md",
+    "document://shared/../documents/client-specific/client-b/secret-b.md",
+    "../client-b/secret-b.md",
+    "document://client/%2E%2E%2Fclient-b%2Fsecret-b.md",
+    "linked/secret-b.md",
+    "document://client/linked/secret-b.md",
+)
 
 
 @pytest.fixture

@@ -36,8 +36,10 @@ async def test_documents_are_listed_one_by_one_and_as_templates(
 
     listed = {str(resource.uri): resource for resource in resources if str(resource.uri).startswith("document://")}
     assert set(listed) == {
-        "document://client/q4-bonuses.md", "document://client/rates/north.csv", "document://shared/policy.md"
-    }  # fmt: skip
+        "document://client/q4-bonuses.md",
+        "document://client/rates/north.csv",
+        "document://shared/policy.md",
+    }
     assert listed["document://client/rates/north.csv"].mime_type == "text/csv"
     assert listed["document://client/q4-bonuses.md"].name == "client-a/q4-bonuses.md"
     assert templates >= TEMPLATES
@@ -100,12 +102,20 @@ async def test_the_file_itself_is_for_those_who_see_personal_data(
 @pytest.mark.parametrize(
     "uri",
     [
-        "document://client/../client-b/secret-b.md", "document://client/%2e%2e/client-b/secret-b.md",
-        "document://client/..%2fclient-b%2fsecret-b.md", "document://client-b/secret-b.md", "document://client/secret-b.md",
-        "document://shared/client-specific/client-b/secret-b.md", "document://client//etc/passwd", "document://client/",
-        "document://client/.hidden", "document://client/linked.md", "document://client/broken.pdf", "document://",
+        "document://client/../client-b/secret-b.md",
+        "document://client/%2e%2e/client-b/secret-b.md",
+        "document://client/..%2fclient-b%2fsecret-b.md",
+        "document://client-b/secret-b.md",
+        "document://client/secret-b.md",
+        "document://shared/client-specific/client-b/secret-b.md",
+        "document://client//etc/passwd",
+        "document://client/",
+        "document://client/.hidden",
+        "document://client/linked.md",
+        "document://client/broken.pdf",
+        "document://",
     ],
-)  # fmt: skip
+)
 async def test_what_is_not_the_callers_is_not_there(
     connect: Connect, postgres_18: Installation, documents: dict[str, Any], uri: str
 ) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pymupdf  # pyright: ignore[reportMissingTypeStubs] - it publishes none
+import pymupdf
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"

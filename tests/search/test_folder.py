@@ -46,11 +46,25 @@ def test_a_missing_folder_is_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "client-specific/client-a/own.txt", "rates/../client-specific/client-a/own.txt", "../outside.txt", "..", ".",
-        "", "/etc/passwd", "rates//emea.txt", "rates/./emea.txt", "rates", "policy.txt/", "policy.txt\0",
-        "policy.txt/x", "nothing.txt", "\udcff.txt", "x" * 300, "/".join("a" * 100),
+        "client-specific/client-a/own.txt",
+        "rates/../client-specific/client-a/own.txt",
+        "../outside.txt",
+        "..",
+        ".",
+        "",
+        "/etc/passwd",
+        "rates//emea.txt",
+        "rates/./emea.txt",
+        "rates",
+        "policy.txt/",
+        "policy.txt\0",
+        "policy.txt/x",
+        "nothing.txt",
+        "\udcff.txt",
+        "x" * 300,
+        "/".join("a" * 100),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_document_of_the_folder_is_not_there(shared: Folder, name: str) -> None:
     with pytest.raises(NotADocument):
         shared.read(name, 100)

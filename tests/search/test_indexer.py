@@ -65,8 +65,10 @@ async def test_chunks_and_spans_are_slices_of_the_text_and_have_their_vectors(co
     assert entry.embedding is not None
     assert entry.masked_text is not None
     assert [entry.text[span.start : span.end] for span in entry.spans] == [
-        "Rates are 5 %.", "Mail p1@example.com now.", "Second page."
-    ]  # fmt: skip
+        "Rates are 5 %.",
+        "Mail p1@example.com now.",
+        "Second page.",
+    ]
     assert [chunk.text for chunk in entry.chunks] == [entry.text[chunk.start : chunk.end] for chunk in entry.chunks]
     assert "p1@" not in entry.masked_text
     assert len(entry.masked_text) == len(entry.text)

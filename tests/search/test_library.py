@@ -108,8 +108,9 @@ async def test_a_client_finds_its_own_documents_and_those_for_all(library: Libra
     assert set(await sources(library, "client-a", "bonus")) == {"client-a/own.txt", "shared/all.txt"}
     assert set(await sources(library, "client-b", "bonus beta")) == {"client-b/own.txt", "shared/all.txt"}
     assert [listed.uri for listed in await library.listing("client-b")] == [
-        "document://client/own.txt", "document://shared/all.txt"
-    ]  # fmt: skip
+        "document://client/own.txt",
+        "document://shared/all.txt",
+    ]
 
 
 async def test_what_is_masked_neither_shows_nor_ranks(library: Library, places: Places) -> None:

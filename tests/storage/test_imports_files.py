@@ -122,7 +122,7 @@ def test_a_workbook_is_read_as_a_person_sees_it(tmp_path: Path) -> None:
     sheet.append(["source_key", "sold_on", "gross", "quantity", "customer"])
     sheet.append(["a", date(2026, 1, 2), 0.1 + 0.2, 5.0, "007"])
     sheet.append([])
-    sheet.append(["b", datetime(2026, 1, 2, 3, 4), 1234.5000000000002, 3, True])  # noqa: DTZ001
+    sheet.append(["b", datetime(2026, 1, 2, 3, 4), 1234.5000000000002, 3, True])  # noqa: DTZ001 - a spreadsheet's date has no zone
     path = tmp_path / "sales.XLSX"
     book.save(path)
 

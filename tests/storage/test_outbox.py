@@ -398,9 +398,14 @@ async def test_a_running_server_delivers_what_is_submitted_and_decided(
     post: Post, receiver: Receiver, connect: Connect, postgres_18: Installation
 ) -> None:
     fields = {
-        "plan_name": "Delivered by itself", "calculation_schedule": "Monthly", "assignee_type": "Territory",
-        "valid_from": "2036-01-01", "valid_to": None, **DEFINITION["rules"][0], "assignments": [{"territory": "north"}],
-    }  # fmt: skip
+        "plan_name": "Delivered by itself",
+        "calculation_schedule": "Monthly",
+        "assignee_type": "Territory",
+        "valid_from": "2036-01-01",
+        "valid_to": None,
+        **DEFINITION["rules"][0],
+        "assignments": [{"territory": "north"}],
+    }
     receiver.answer = says(503)
     async with connect(postgres_18, roles="plan_author", outbox_poll_ms=10) as client:
         answer: dict[str, Any] = {"next": {"arguments": {"action": "start", "fields": fields}}}

@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
         """Let the time of a session be over."""
         for suffix in "mi":
             key = f"cm:1:{{{self._client(client)}:{session_id}}}:{suffix}"
-            self._call(partial(self._raw.pexpireat, key, 1))  # type: ignore[arg-type]
+            self._call(partial(self._raw.pexpireat, key, 1))
         self._forget(client, session_id)
 
     @rule(client=clients, subject=subjects, number=st.integers(1, 3))

@@ -46,8 +46,10 @@ async def test_an_indexing_reads_everything_and_says_what_became_of_it(
     assert (shared["collection"], shared["documents"], shared["failures"]) == ("shared", 1, 0)
     assert own["job_id"]
     assert [row[0] for row in answer["rows"]] == [
-        "client-a/q4-bonuses.md", "client-a/rates/north.csv", "shared/policy.md"
-    ]  # fmt: skip
+        "client-a/q4-bonuses.md",
+        "client-a/rates/north.csv",
+        "shared/policy.md",
+    ]
     assert [(row[0], row[1]) for row in failures["rows"]] == [("client-a/broken.pdf", "E_DOCUMENT_TYPE")]
     assert heard
 

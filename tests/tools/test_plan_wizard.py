@@ -391,10 +391,13 @@ async def test_a_client_without_masters_or_policy_gets_a_plan_too(
         answer = await call(
             client,
             fields={
-                **PHASE_1["fields"], **PHASE_2["fields"], "plan_name": "Small", "client_specific_rules": None,
+                **PHASE_1["fields"],
+                **PHASE_2["fields"],
+                "plan_name": "Small",
+                "client_specific_rules": None,
                 "assignments": [{"territory": "north"}],
             },
-        )  # fmt: skip
+        )
         review = await call(client, action="review", draft_id=answer["draft_id"])
         submitted = await call(client, **review["next"]["arguments"])
 

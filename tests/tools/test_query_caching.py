@@ -365,7 +365,7 @@ async def test_no_interleaving_of_readers_and_writers_gives_a_stale_or_foreign_a
     seed = random.SystemRandom().randrange(2**32)
     print("seed", seed)  # noqa: T201 - shown when the test fails
     clients = ("client-a", "client-b")
-    campaign = Campaign(random.Random(seed), CALLS, {client_id: Counter() for client_id in clients}, {})  # noqa: S311
+    campaign = Campaign(random.Random(seed), CALLS, {client_id: Counter() for client_id in clients}, {})  # noqa: S311 - replayable, no secret
     for client_id in clients:
         await change(postgres_18, f"UPDATE cm.uom SET name = '{client_id}:0' WHERE client_id = '{client_id}'")
     token = uuid.uuid4().hex
@@ -384,6 +384,6 @@ async def test_no_interleaving_of_readers_and_writers_gives_a_stale_or_foreign_a
     finally:
         await change(postgres_18, "UPDATE cm.uom SET name = 'Each'")
 
-    print(campaign.outcomes, {name: counter.committed for name, counter in campaign.counters.items()})  # noqa: T201
+    print(campaign.outcomes, {name: counter.committed for name, counter in campaign.counters.items()})  # noqa: T201 - shown when the test fails
     # A machine that is busy enough lets the cache's short waits run out: those calls are bypasses, and right.
     assert min(campaign.outcomes.get(outcome, 0) for outcome in ("hit", "miss")) > CALLS // 100

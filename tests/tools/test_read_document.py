@@ -100,12 +100,20 @@ async def test_a_cursor_ends_when_the_document_changes(
 @pytest.mark.parametrize(
     "document",
     [
-        "document://client/../client-b/secret-b.md", "../client-b/secret-b.md", "client-b/secret-b.md", "/etc/passwd",
-        "document://client-b/secret-b.md", "document://shared/client-specific/client-b/secret-b.md",
-        "shared/client-specific/client-b/secret-b.md", "document://client/%2e%2e/client-b/secret-b.md", "secret-b.md",
-        "broken.pdf", "nothing.md", "",
+        "document://client/../client-b/secret-b.md",
+        "../client-b/secret-b.md",
+        "client-b/secret-b.md",
+        "/etc/passwd",
+        "document://client-b/secret-b.md",
+        "document://shared/client-specific/client-b/secret-b.md",
+        "shared/client-specific/client-b/secret-b.md",
+        "document://client/%2e%2e/client-b/secret-b.md",
+        "secret-b.md",
+        "broken.pdf",
+        "nothing.md",
+        "",
     ],
-)  # fmt: skip
+)
 async def test_what_is_not_the_callers_is_not_there(
     connect: Connect, postgres_18: Installation, documents: dict[str, Any], document: str
 ) -> None:

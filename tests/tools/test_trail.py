@@ -133,5 +133,5 @@ async def holds(url: str, text: bytes) -> bool:
     """Whether the text stands anywhere in what a server keeps."""
     async with Redis.from_url(url) as server:  # pyright: ignore[reportUnknownMemberType] - redis-py leaves it untyped
         names: list[bytes] = [name async for name in server.scan_iter()]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - as above
-        dumps: list[bytes | None] = [await server.dump(name) for name in names]  # pyright: ignore[reportUnknownMemberType] - as above
+        dumps: list[bytes | None] = [await server.dump(name) for name in names]
     return any(text in name or text in (dump or b"") for name, dump in zip(names, dumps, strict=True))

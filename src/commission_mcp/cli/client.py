@@ -194,7 +194,7 @@ def _given(*values: str | int | None) -> dict[str, str | int]:
 def _changed(client: Client, changes: dict[str, str | int]) -> Client:
     from dataclasses import replace
 
-    return replace(client, **changes)  # pyright: ignore[reportArgumentType] - each value is of its field's type
+    return replace(client, **changes)
 
 
 def _lists(override_keys: list[str] | None, approvals: list[str] | None, templates: list[str] | None) -> ProfileLists:

@@ -45,11 +45,14 @@ _OFFICE = "application/vnd.openxmlformats-officedocument."
 
 FORMATS: tuple[Format, ...] = (
     Format("PDF", "pdf", "application/pdf", ("pdf",), (b"%PDF-",), ("pymupdf",), pictures=True),
+    Format("Word", "word", f"{_OFFICE}wordprocessingml.document", ("docx",), (_ZIP,), ("python-docx",), pictures=True),
     Format(
-        "Word", "word", f"{_OFFICE}wordprocessingml.document", ("docx",), (_ZIP,), ("python-docx",), pictures=True
-    ),
-    Format(
-        "Excel", "workbook", f"{_OFFICE}spreadsheetml.sheet", ("xlsx", "xlsm"), (_ZIP,), ("python-calamine",),
+        "Excel",
+        "workbook",
+        f"{_OFFICE}spreadsheetml.sheet",
+        ("xlsx", "xlsm"),
+        (_ZIP,),
+        ("python-calamine",),
         pictures=True,
     ),
     Format("Excel 97", "workbook", "application/vnd.ms-excel", ("xls",), (_OLE,), ("python-calamine",)),
@@ -59,9 +62,16 @@ FORMATS: tuple[Format, ...] = (
     Format("JSON", "structured", "application/json", ("json",)),
     Format("PNG", "picture", "image/png", ("png",), (b"\x89PNG\r\n\x1a\n",), ("pillow",), pictures=True),
     Format("JPEG", "picture", "image/jpeg", ("jpg", "jpeg"), (b"\xff\xd8\xff",), ("pillow",), pictures=True),
-    Format("TIFF", "picture", "image/tiff", ("tif", "tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("pillow",),
-           pictures=True),
-)  # fmt: skip
+    Format(
+        "TIFF",
+        "picture",
+        "image/tiff",
+        ("tif", "tiff"),
+        (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        ("pillow",),
+        pictures=True,
+    ),
+)
 
 BY_EXTENSION = MappingProxyType({ending: made for made in FORMATS for ending in made.extensions})
 

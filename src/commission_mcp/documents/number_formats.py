@@ -24,7 +24,7 @@ BUILT_IN = {
     19: "hh:mm:ss", 20: "hh:mm", 21: "hh:mm:ss", 22: "yyyy-mm-dd hh:mm", 37: "#,##0", 38: "#,##0", 39: "#,##0.00",
     40: "#,##0.00", 41: "#,##0", 42: '"$"#,##0', 43: "#,##0.00", 44: '"$"#,##0.00', 45: "mm:ss", 46: "[h]:mm:ss",
     47: "mm:ss",
-}  # fmt: skip
+}  # fmt: skip # the standard's table, some formats to a line
 """The formats that a workbook names by number only (ECMA-376, 18.8.30)."""
 
 _CURRENCY = re.compile(r"\[\$([^\]-]*)(?:-[^\]]*)?\]")

@@ -97,7 +97,7 @@ class TesseractProgram:
 
         def read(mode: int) -> list[Seen]:
             options = f"--psm {mode} --dpi {STATED_DOTS_AN_INCH}"
-            made: object = pytesseract.image_to_data(picture, lang=self.languages, config=options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            made: object = pytesseract.image_to_data(picture, lang=self.languages, config=options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - pytesseract has no types
             return _seen(str(made))  # pyright: ignore[reportUnknownArgumentType] - TSV, as asked
 
         return read(PAGE_MODE) or read(SPARSE_MODE)
@@ -117,7 +117,7 @@ class TesseractLibrary:
 
         def read(mode: int) -> list[Seen]:
             with PyTessBaseAPI(path=str(self.data), lang=self.languages, psm=mode) as engine:  # pyright: ignore[reportArgumentType] - its PSM is plain numbers
-                engine.SetImage(picture)  # pyright: ignore[reportUnknownMemberType]
+                engine.SetImage(picture)  # pyright: ignore[reportUnknownMemberType] - tesserocr has no types
                 engine.SetSourceResolution(STATED_DOTS_AN_INCH)
                 engine.Recognize()
                 return _seen(engine.GetTSVText(0))

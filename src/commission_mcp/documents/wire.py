@@ -18,10 +18,14 @@ def encoded(document: Document) -> bytes:
     places: dict[Place, int] = {}
     blocks = [[block.kind, block.text, places.setdefault(block.place, len(places))] for block in document.blocks]
     head = {
-        "name": document.name, "media_type": document.media_type, "pages": document.pages,
-        "facts": asdict(document.facts), "reader": document.reader, "notes": document.notes,
+        "name": document.name,
+        "media_type": document.media_type,
+        "pages": document.pages,
+        "facts": asdict(document.facts),
+        "reader": document.reader,
+        "notes": document.notes,
         "properties": dict(document.properties),
-    }  # fmt: skip
+    }
     listed = [[place.page, place.section, place.sheet, place.rows, place.path] for place in places]
     return orjson.dumps({**head, "places": listed, "blocks": blocks})
 

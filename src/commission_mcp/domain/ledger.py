@@ -335,9 +335,20 @@ class RuleLedger:
         if rates is None:
             rates = self._rates[key] = rates_of(self._rule, parts)
         return Line(
-            claim.payee, claim.period, Kind.SALE, ZERO, exact, self._rule.name, claim.sale.sale_id, base, rates,
-            self._rule.stage, claim.share, parts, self._rule,
-        )  # fmt: skip
+            claim.payee,
+            claim.period,
+            Kind.SALE,
+            ZERO,
+            exact,
+            self._rule.name,
+            claim.sale.sale_id,
+            base,
+            rates,
+            self._rule.stage,
+            claim.share,
+            parts,
+            self._rule,
+        )
 
     def _period_limit(self, period: Period, state: _State, amount: Decimal) -> list[Line]:
         """Floor and cap for each period, where the window is longer; what they cut off is not caught up."""
@@ -397,9 +408,20 @@ def active_share(plan: Plan, situation: Situation, window: Period, payee: str) -
 
 def _paid(line: Line, amount: Decimal) -> Line:
     return Line(
-        line.payee, line.period, line.kind, amount, line.exact, line.rule, line.sale_id, line.base, line.rates,
-        line.stage, line.share, line.parts, line.by,
-    )  # fmt: skip
+        line.payee,
+        line.period,
+        line.kind,
+        amount,
+        line.exact,
+        line.rule,
+        line.sale_id,
+        line.base,
+        line.rates,
+        line.stage,
+        line.share,
+        line.parts,
+        line.by,
+    )
 
 
 def period_text(period: Period) -> str:
@@ -461,4 +483,4 @@ def _net(sale: Sale, refunds: Sequence[Sale]) -> Sale | None:
     money = [value for name, value in sums.items() if name != "quantity"]
     if not any(money) and (money or not any(sums.values())):
         return None
-    return replace(sale, **sums)  # pyright: ignore[reportArgumentType] - the names are those of Decimal fields
+    return replace(sale, **sums)

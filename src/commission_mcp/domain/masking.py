@@ -23,7 +23,7 @@ IBAN_LENGTHS = {
     "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25,
     "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25,
     "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
-}  # fmt: skip
+}  # fmt: skip # the registry's table, some countries to a line
 """The length of an IBAN by country, from the SWIFT IBAN registry."""
 
 
@@ -152,7 +152,7 @@ def _is_codice_fiscale(text: str) -> bool:
     """Italy's codice fiscale: its last letter checks the fifteen before."""
     odd = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
                    (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12,
-                    14, 16, 10, 22, 25, 24, 23), strict=True))  # fmt: skip
+                    14, 16, 10, 22, 25, 24, 23), strict=True))  # fmt: skip # the rule's table of values
     plain = text.upper()
     even = sum(int(char, 36) - (10 if char.isalpha() else 0) for char in plain[1:15:2])
     return chr(ord("A") + (sum(odd[char] for char in plain[0:15:2]) + even) % 26) == plain[15]

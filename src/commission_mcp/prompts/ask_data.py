@@ -27,7 +27,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Ask the data",
         description="A question about sales, quotas, plans or payouts, answered with SQL that you can check.",
     )
-    def ask_data(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def ask_data(
         question: Annotated[str, Field(description="The question; left out, you are asked for it.")] = "",
     ) -> str:
         return _TEXT.format(question=quoted(question) if question.strip() else "(ask me what I want to know)")

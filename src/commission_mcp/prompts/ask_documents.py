@@ -31,7 +31,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Ask the documents",
         description="Answer a question from plan documents, rate sheets and contracts, citing each statement.",
     )
-    async def ask_documents(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def ask_documents(
         question: Annotated[str, Field(description="What you want to know.")] = "",
         documents: Annotated[str, Field(description="Only these, separated by commas; left out, all.")] = "",
     ) -> str:

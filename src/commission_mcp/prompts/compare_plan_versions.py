@@ -26,7 +26,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Compare versions of a plan",
         description="What a version changes against another, in words and in money.",
     )
-    def compare_plan_versions(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def compare_plan_versions(
         plan_id: Annotated[str, Field(description="The plan; left out, you are asked.")] = "",
         version: Annotated[str, Field(description="One version; left out, the newest.")] = "",
         other_version: Annotated[str, Field(description="The other; left out, the one before.")] = "",

@@ -28,7 +28,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Continue a conversation",
         description="Load a conversation back, so that it can go on as if it had not been interrupted.",
     )
-    async def continue_conversation(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def continue_conversation(
         ctx: Context[App],
         session_id: Annotated[str, Field(description="Which conversation; left out, your latest.")] = "",
     ) -> str:

@@ -34,7 +34,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Create a commission plan",
         description="Make a plan in three guided phases, from a description in words if you have one.",
     )
-    def create_plan(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def create_plan(
         description: Annotated[str, Field(description="The plan in your own words; may be left out.")] = "",
         plan_id: Annotated[str, Field(description="Make a new version of this plan instead.")] = "",
     ) -> str:

@@ -27,7 +27,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Explain my payout",
         description="Why a payout is what it is: sales, credits, rules, bands, to the cent.",
     )
-    def explain_my_payout(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def explain_my_payout(
         period: Annotated[str, Field(description="Such as 2026-07; left out, the latest that was paid.")] = "",
         payee: Annotated[str, Field(description="Whose, if not your own; your role decides whether you may.")] = "",
     ) -> str:

@@ -27,7 +27,7 @@ def add_to(server: MCPServer[Any]) -> None:
         title="Monthly review",
         description="What a period paid, what moved, and what needs attention.",
     )
-    def monthly_review(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def monthly_review(
         period: Annotated[str, Field(description="Such as 2026-07; left out, the latest that was calculated.")] = "",
     ) -> str:
         return _TEXT.format(period=period_or(period, "the latest period that was calculated (see `calculation_runs`)"))

@@ -20,7 +20,7 @@ def add_resources(server: MCPServer[Any], running: Callable[[], App]) -> None:
     plans.add_to(server, running)
 
     @server.completion()  # there is one handler for all of them
-    async def complete(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def complete(
         ref: PromptReference | ResourceTemplateReference,
         argument: CompletionArgument,
         context: CompletionContext | None,

@@ -44,7 +44,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         description="The client: region, currency, compliance, override keys, approval policy, templates.",
         mime_type="application/json",
     )
-    async def context() -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def context() -> str:
         app = running()
         async with _reading(app, request_caller(app), CONTEXT_URI) as reading:
             return _json(await client_context(reading))
@@ -56,7 +56,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         description="What each field of `plan_wizard` may be given, with the client's own names.",
         mime_type="application/json",
     )
-    async def choices() -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def choices() -> str:
         app = running()
         async with _reading(app, request_caller(app), CHOICES_URI) as reading:
             return _json(await wizard_choices(reading))
@@ -68,7 +68,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         description="A plan: the version that counts now with its rules, and all versions with their status.",
         mime_type="application/json",
     )
-    async def plan(plan_id: str, ctx: Context[App]) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def plan(plan_id: str, ctx: Context[App]) -> str:
         async with _reading(await current_app(ctx), await current_caller(ctx), PLAN_TEMPLATE) as reading:
             versions = await load_versions(reading, plan_id)
             newest = await load_version(reading, plan_id, _first(versions))
@@ -82,7 +82,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         description="One version of a plan: its definition, hash and approvals.",
         mime_type="application/json",
     )
-    async def version(plan_id: str, version: str, ctx: Context[App]) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def version(plan_id: str, version: str, ctx: Context[App]) -> str:
         async with _reading(await current_app(ctx), await current_caller(ctx), PLAN_TEMPLATE) as reading:
             return _json(await _told(reading, await load_version(reading, plan_id, _number(version))))
 

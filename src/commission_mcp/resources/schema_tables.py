@@ -28,7 +28,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
     @server.resource(
         TABLES_URI, name="tables", title="Views", description="The views that `query` reads.", mime_type="text/plain"
     )
-    async def tables() -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def tables() -> str:
         app = running()
         catalog, _ = await _admitted(app, request_caller(app))
         return "\n".join(f"{view.name}: {view.meaning}" for view in catalog.views.values())
@@ -40,7 +40,7 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
         description="One view: columns, types, keys, meaning, masks, example queries.",
         mime_type="text/plain",
     )
-    async def table(table: str, ctx: Context[App]) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def table(table: str, ctx: Context[App]) -> str:
         catalog, admission = await _admitted(await current_app(ctx), await current_caller(ctx))
         return catalog.find(table).text(catalog.masked_for(admission))
 

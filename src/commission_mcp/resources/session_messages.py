@@ -25,7 +25,7 @@ def add_to(server: MCPServer[Any]) -> None:
         description="The newest messages of a conversation of yours, in order of time.",
         mime_type="text/plain",
     )
-    async def session(session_id: str, ctx: Context[App]) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    async def session(session_id: str, ctx: Context[App]) -> str:
         found = await conversation_text(await current_app(ctx), await current_caller(ctx), session_id)
         if found is None:
             raise Refused(Problem(Code.NOT_FOUND, "There is no such session.", path="session_id"))

@@ -29,10 +29,10 @@ def open_embedder(model: str, directory: Path, *, threads: int | None = None) ->
     """
     # Imported here: torch takes seconds, ONNX Runtime a fifth of one.
     if is_default(model) and not has_gpu():
-        from commission_mcp.search.onnx_embedder import OnnxEmbedder  # noqa: PLC0415
+        from commission_mcp.search.onnx_embedder import OnnxEmbedder  # noqa: PLC0415 - see above
 
         return OnnxEmbedder(find_model(directory), threads=threads)
-    from commission_mcp.search.sentence_transformers_embedder import SentenceTransformersEmbedder  # noqa: PLC0415
+    from commission_mcp.search.sentence_transformers_embedder import SentenceTransformersEmbedder  # noqa: PLC0415 - see above
 
     return SentenceTransformersEmbedder(model, directory)
 

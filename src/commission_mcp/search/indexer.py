@@ -300,7 +300,7 @@ class Indexing:
         return known.state == state and known.at - changed_s > self.cutting.racy_s
 
     def _tell(self, **changes: int | str | Phase) -> None:
-        self.progress = replace(self.progress, **changes)  # pyright: ignore[reportArgumentType] - checked by the callers
+        self.progress = replace(self.progress, **changes)
         self.report(self.progress)
 
     def _count(self, *, indexed: bool = False, unchanged: bool = False, failed: bool = False) -> None:

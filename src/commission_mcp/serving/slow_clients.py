@@ -17,7 +17,7 @@ class PatientForAWhile(H11Protocol):
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._await_head()
@@ -44,7 +44,7 @@ class PatientForAWhile(H11Protocol):
 
     def _is_answering(self) -> bool:
         # uvicorn leaves the attribute None until the first request, whatever its annotation says.
-        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - see above
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(HEAD_S, self._give_up)

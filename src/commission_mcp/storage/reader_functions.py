@@ -6,9 +6,21 @@ from commission_mcp.sqlguard import ALLOWED_FUNCTIONS, VOLATILE_FUNCTIONS
 
 # Types that name objects of the database or tell of transactions, and two whose comparison nothing can stop.
 _WITHHELD_TYPES = (
-    "internal", "aclitem", "xid", "path", "polygon", "regclass", "regproc", "regprocedure", "regoper", "regoperator",
-    "regrole", "regnamespace", "regcollation", "regdictionary",
-)  # fmt: skip
+    "internal",
+    "aclitem",
+    "xid",
+    "path",
+    "polygon",
+    "regclass",
+    "regproc",
+    "regprocedure",
+    "regoper",
+    "regoperator",
+    "regrole",
+    "regnamespace",
+    "regcollation",
+    "regdictionary",
+)
 
 
 def reader_functions() -> str:

@@ -139,7 +139,7 @@ class Cluster(Topology):
         where = {} if node is None else {"target_nodes": node}
         with _as_connection_error():
             async with self._turns:
-                return await self._client.execute_command(*command, **where)  # pyright: ignore[reportUnknownMemberType] - as above
+                return await self._client.execute_command(*command, **where)
 
     async def _primaries(self) -> list[ClusterNode]:
         with _as_connection_error():

@@ -80,10 +80,25 @@ async def run_commissions(
 
 def _running(job: RunJob) -> RunResult:
     return RunResult(
-        outcome="running", period=job.period_id, run_id=None, job_id=str(job.job_id), progress=job.progress,
-        complete=None, supersedes=None, reopened=False, lines=0, totals=[], payouts=[], deltas=[], unmatched=[],
-        not_yet_due=[], problems=[], truncated=False, inputs_sha256=None, engine_version=ENGINE_VERSION,
-    )  # fmt: skip
+        outcome="running",
+        period=job.period_id,
+        run_id=None,
+        job_id=str(job.job_id),
+        progress=job.progress,
+        complete=None,
+        supersedes=None,
+        reopened=False,
+        lines=0,
+        totals=[],
+        payouts=[],
+        deltas=[],
+        unmatched=[],
+        not_yet_due=[],
+        problems=[],
+        truncated=False,
+        inputs_sha256=None,
+        engine_version=ENGINE_VERSION,
+    )
 
 
 def _result(job: RunJob, ran: Ran, max_items: int) -> RunResult:

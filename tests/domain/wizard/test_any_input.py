@@ -30,7 +30,7 @@ WORDS = (
     "Tiered", "Slab", "Flat", "Interpolated", "Amount", "Percentage", "Fixed Amount", "Gross Revenue", "Monthly",
     "Margin", "per_unit", "2026-01-01", "2026-02-30", "100,000", "1e5", "NaN", "-1", "5", "+1pt", "+1 %",
     "North", "Nort", "p1", "standard", "EUR", "", " ", "\0", "\ud800", "x" * 300,
-)  # fmt: skip
+)  # fmt: skip # words alone, some to a line
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-10, 10**20), st.sampled_from(WORDS), st.text(max_size=5))
 KEYS = st.sampled_from(
     ["from", "to", "commission", "amount", "territory", "payee", "product", "tiers", "at", "x", "priority", "scope"]
@@ -42,11 +42,19 @@ FIELDS = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=8)
 
 
 WHOLE: dict[str, Any] = {
-    "plan_name": "Any", "calculation_schedule": "Monthly", "assignee_type": "Territory", "valid_from": "2026-01-01",
-    "valid_to": "2026-12-31", "plan_type": "Bonus", "category_type": "Tiered", "range_type": "Amount",
-    "value_type": "Percentage", "base_value": "Gross Revenue", "tiers": [{"from": 0, "to": None, "commission": 5}],
+    "plan_name": "Any",
+    "calculation_schedule": "Monthly",
+    "assignee_type": "Territory",
+    "valid_from": "2026-01-01",
+    "valid_to": "2026-12-31",
+    "plan_type": "Bonus",
+    "category_type": "Tiered",
+    "range_type": "Amount",
+    "value_type": "Percentage",
+    "base_value": "Gross Revenue",
+    "tiers": [{"from": 0, "to": None, "commission": 5}],
     "assignments": [{"territory": "North"}],
-}  # fmt: skip
+}
 
 
 @settings(max_examples=300, deadline=None)
@@ -95,11 +103,21 @@ def test_what_is_whole_is_stored_as_it_pays_and_stored_again_the_same(
     tiers: list[dict[str, object]], category: str, base: str, accumulation: str | None, cap: object
 ) -> None:
     fields = {
-        "plan_name": "Any", "calculation_schedule": "monthly", "assignee_type": "territory",
-        "valid_from": "2026-01-01", "valid_to": None, "plan_type": "bonus", "category_type": category,
-        "range_type": "amount", "value_type": "percentage", "base_value": base, "tiers": tiers,
-        "accumulation": accumulation, "cap": cap, "assignments": [{"Territory": ["North", "South"]}],
-    }  # fmt: skip
+        "plan_name": "Any",
+        "calculation_schedule": "monthly",
+        "assignee_type": "territory",
+        "valid_from": "2026-01-01",
+        "valid_to": None,
+        "plan_type": "bonus",
+        "category_type": category,
+        "range_type": "amount",
+        "value_type": "percentage",
+        "base_value": base,
+        "tiers": tiers,
+        "accumulation": accumulation,
+        "cap": cap,
+        "assignments": [{"Territory": ["North", "South"]}],
+    }
     draft, problems = set_fields(Draft(), 1, fields)
     assessment = assess(draft, KNOWN)
 

@@ -79,9 +79,18 @@ def test_an_empty_draft_lacks_what_every_plan_needs() -> None:
 
     assert assessment.problems == ()
     assert {problem.path for problem in assessment.missing} == {
-        "plan_name", "calculation_schedule", "assignee_type", "valid_from", "valid_to",
-        "plan_type", "category_type", "value_type", "base_value", "tiers", "assignments",
-    }  # fmt: skip
+        "plan_name",
+        "calculation_schedule",
+        "assignee_type",
+        "valid_from",
+        "valid_to",
+        "plan_type",
+        "category_type",
+        "value_type",
+        "base_value",
+        "tiers",
+        "assignments",
+    }
 
 
 def test_each_phase_done_leads_to_the_next() -> None:
@@ -98,7 +107,7 @@ def test_a_whole_draft_is_a_plan_whose_canonical_form_is_the_same_plan() -> None
 
     assert assessment.definition is not None
     assert parse_plan(assessment.definition)[0] == assessment.plan
-    assert [tier["from"] for tier in assessment.definition["rules"][0]["tiers"]] == ["0", "100000", "250000"]  # type: ignore[index]
+    assert [tier["from"] for tier in assessment.definition["rules"][0]["tiers"]] == ["0", "100000", "250000"]  # type: ignore[index] - plain JSON
     assert assessment.definition["assignments"] == [
         {"territory": "t-n", "product": "p-a", "client_override": "priority_1", "priority": 1}
     ]
@@ -146,10 +155,16 @@ def test_a_currency_of_phase_3_that_is_another_one_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "path"),
     [
-        ({"tiers": [{"from": 0, "to": 100000, "commission": 5}, {"from": 100500, "to": None, "commission": 7}]},
-         "E_TIER_GAP", "tiers[1].from"),
-        ({"tiers": [{"from": 0, "to": 100000, "commission": 5}, {"from": 90000, "to": None, "commission": 7}]},
-         "E_TIER_OVERLAP", "tiers[1].from"),
+        (
+            {"tiers": [{"from": 0, "to": 100000, "commission": 5}, {"from": 100500, "to": None, "commission": 7}]},
+            "E_TIER_GAP",
+            "tiers[1].from",
+        ),
+        (
+            {"tiers": [{"from": 0, "to": 100000, "commission": 5}, {"from": 90000, "to": None, "commission": 7}]},
+            "E_TIER_OVERLAP",
+            "tiers[1].from",
+        ),
         ({"tiers": [{"from": 0, "to": 250000, "commission": 5}]}, "E_TIER_OPEN", "tiers[0].to"),
         ({"tiers": [{"from": 0, "to": None, "commission": "1e5"}]}, "E_NUMBER", "tiers[0].commission"),
         ({"tiers": [{"from": 0, "to": None, "commission": "NaN"}]}, "E_NUMBER", "tiers[0].commission"),
@@ -163,7 +178,7 @@ def test_a_currency_of_phase_3_that_is_another_one_is_a_problem() -> None:
         ({"plan_params": ["Terittory"]}, "E_UNKNOWN", "plan_params"),
         ({"tiers": [{"from": 0, "to": None, "commission": "0.05"}]}, "W_LOOKS_LIKE_FRACTION", "tiers"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_a_rule_is_said_where_it_is(fields: dict[str, Any], code: str, path: str) -> None:
     draft = drafted((2, fields), draft=whole())
     found = codes(assess(draft, KNOWN))
@@ -174,21 +189,27 @@ def test_what_is_wrong_in_a_rule_is_said_where_it_is(fields: dict[str, Any], cod
 @pytest.mark.parametrize(
     ("fields", "code", "path"),
     [
-        ({"payment_schedule": "Monthly", "calculation_schedule": "Quarterly"},
-         "E_SCHEDULE_MISMATCH", "payment_schedule"),
+        (
+            {"payment_schedule": "Monthly", "calculation_schedule": "Quarterly"},
+            "E_SCHEDULE_MISMATCH",
+            "payment_schedule",
+        ),
         ({"valid_from": "2025-04-01"}, "E_DATE", "valid_to"),
         ({"valid_from": "2025-01-15"}, "E_FIELD_MISSING", "proration"),
         ({"client_specific_rules": {"currency": "USX"}}, "E_CURRENCY", "client_specific_rules.currency"),
         ({"client_specific_rules": {"region": "EMAE"}}, "E_UNKNOWN", "client_specific_rules.region"),
-        ({"client_specific_rules": {"compliance_level": "none"}},
-         "E_UNKNOWN", "client_specific_rules.compliance_level"),
+        (
+            {"client_specific_rules": {"compliance_level": "none"}},
+            "E_UNKNOWN",
+            "client_specific_rules.compliance_level",
+        ),
         ({"client_specific_rules": "USD"}, "E_FIELD_TYPE", "client_specific_rules"),
         ({"assignee_type": "Terittory"}, "E_UNKNOWN", "assignee_type"),
         ({"plan_name": " "}, "E_FIELD_TYPE", "plan_name"),
         ({"description": "x" * 5000}, "E_FIELD_TYPE", "description"),
         ({"valid_from": "01.01.2025"}, "E_DATE", "valid_from"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_the_metadata_is_said_where_it_is(fields: dict[str, Any], code: str, path: str) -> None:
     assert (code, path) in codes(assess(drafted((1, fields), draft=whole()), KNOWN))
 
@@ -296,7 +317,7 @@ def test_a_rule_of_another_category_drops_what_no_longer_means_anything() -> Non
 def test_the_older_dashboards_words_are_understood(fields: dict[str, Any], stored: dict[str, str]) -> None:
     definition = assess(whole(**fields), KNOWN).definition
     assert definition is not None
-    rule: dict[str, Any] = definition["rules"][0]  # type: ignore[index]
+    rule: dict[str, Any] = definition["rules"][0]  # type: ignore[index] - plain JSON
 
     assert {name: rule[name] for name in stored} == stored
     assert "plan_base" not in rule
@@ -331,7 +352,7 @@ def test_by_1_percent_is_never_guessed() -> None:
 def test_a_change_that_is_clear_is_made_once_however_often_it_is_sent(fields: dict[str, Any], rates: list[str]) -> None:
     draft = drafted((2, fields), (2, fields), draft=whole())
 
-    assert [tier["commission"] for tier in draft.rules[0]["tiers"]] == rates  # type: ignore[union-attr,index]
+    assert [tier["commission"] for tier in draft.rules[0]["tiers"]] == rates  # type: ignore[union-attr,index] - plain JSON
 
 
 @pytest.mark.parametrize("change", ["by a lot", "", "+1e5 %", 7])
@@ -386,18 +407,33 @@ def test_worked_amounts_show_both_readings_of_the_same_tiers() -> None:
 @pytest.mark.parametrize(
     ("rule", "last"),
     [
-        ({"range_type": "Quantity", "value_type": "Fixed Amount", "fixed_basis": "per_unit",
-          "tiers": [{"from": 1, "to": 100, "commission": "2"}, {"from": 101, "to": None, "commission": "2.25"}]},
-         ("200", "425.00", "450.00")),
-        ({"range_type": "Percentage of Quota",
-          "tiers": [{"from": 0, "to": 100, "commission": 8}, {"from": 100, "to": None, "commission": 12}]},
-         ("200", "20000.00", "24000.00")),
-        ({"category_type": "Slab", "range_type": "Margin Percent",
-          "tiers": [{"from": 0, "to": 35, "commission": 1}, {"from": 35, "to": None, "commission": 2}]},
-         ("70", "2000.00", None)),
+        (
+            {
+                "range_type": "Quantity",
+                "value_type": "Fixed Amount",
+                "fixed_basis": "per_unit",
+                "tiers": [{"from": 1, "to": 100, "commission": "2"}, {"from": 101, "to": None, "commission": "2.25"}],
+            },
+            ("200", "425.00", "450.00"),
+        ),
+        (
+            {
+                "range_type": "Percentage of Quota",
+                "tiers": [{"from": 0, "to": 100, "commission": 8}, {"from": 100, "to": None, "commission": 12}],
+            },
+            ("200", "20000.00", "24000.00"),
+        ),
+        (
+            {
+                "category_type": "Slab",
+                "range_type": "Margin Percent",
+                "tiers": [{"from": 0, "to": 35, "commission": 1}, {"from": 35, "to": None, "commission": 2}],
+            },
+            ("70", "2000.00", None),
+        ),
         ({"category_type": "Flat", "range_type": None, "tiers": None, "commission": 5}, ("100000", "5000.00", None)),
     ],
-)  # fmt: skip
+)
 def test_every_kind_of_range_is_worked(rule: dict[str, Any], last: tuple[str, str, str | None]) -> None:
     plan = assess(drafted((3, {"uom": "Each"}), draft=whole(**rule)), KNOWN).plan
     assert plan is not None

@@ -31,13 +31,24 @@ _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 _MONTHS = {
     name: number
     for number, names in enumerate(
-        ("january jan januar janvier enero", "february feb februar février febrero", "march mar märz mars marzo",
-         "april apr avril abril", "may mai mayo", "june jun juni juin junio", "july jul juli juillet julio",
-         "august aug août agosto", "september sep sept septembre septiembre", "october oct oktober octobre octubre",
-         "november nov novembre noviembre", "december dec dezember décembre diciembre"), start=1,
+        (
+            "january jan januar janvier enero",
+            "february feb februar février febrero",
+            "march mar märz mars marzo",
+            "april apr avril abril",
+            "may mai mayo",
+            "june jun juni juin junio",
+            "july jul juli juillet julio",
+            "august aug août agosto",
+            "september sep sept septembre septiembre",
+            "october oct oktober octobre octubre",
+            "november nov novembre noviembre",
+            "december dec dezember décembre diciembre",
+        ),
+        start=1,
     )
     for name in names.split()
-}  # fmt: skip
+}
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _ISO = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
 _JAPANESE = re.compile(r"((?:19|20)\d\d)年(\d{1,2})月(\d{1,2})日")
@@ -74,9 +85,13 @@ def dates_in(text: str) -> tuple[str, ...]:
     """Dates as ISO 8601, in the order of the text, each once; those that may be read in two ways are left out."""
     found: dict[int, str] = {}
     for pattern, order in (
-        (_ISO, "ymd"), (_JAPANESE, "ymd"), (_MONTH_FIRST, "mdy"), (_DAY_FIRST, "dmy"), (_DOTTED, "dmy"),
+        (_ISO, "ymd"),
+        (_JAPANESE, "ymd"),
+        (_MONTH_FIRST, "mdy"),
+        (_DAY_FIRST, "dmy"),
+        (_DOTTED, "dmy"),
         (_SLASHED, "?"),
-    ):  # fmt: skip
+    ):
         for match in pattern.finditer(text):
             made = _date(match.groups(), order)
             if made:

@@ -16,17 +16,19 @@ STOP_WORDS_MIN = 3
 PLAN_BLOCKS_MAX = 20_000
 PLAN_BLOCK_CHARS_MAX = 20_000
 
-_STOP_WORDS: Mapping[str, frozenset[str]] = MappingProxyType({
-    "en": frozenset("the of and to in is for on with that by are be this as from or at which".split()),
-    "de": frozenset("der die das und ist von zu mit für auf den im nicht ein eine des dem werden sich".split()),
-    "fr": frozenset("le la les des et est une pour dans du que qui sur par au aux avec sont pas".split()),
-    "es": frozenset("el la los las de y que es en por con para una del se su al como más".split()),
-    "it": frozenset("il la di che e è per una del della dei con sono al alla nel gli le non".split()),
-    "pt": frozenset("o a os as de e que do da em para com uma dos das no na não por é".split()),
-    "nl": frozenset("de het een van en is voor op met dat die niet zijn aan door worden bij ook".split()),
-    "sv": frozenset("och att det som en på är av för med den till inte om ett har de".split()),
-    "pl": frozenset("i w na z do nie się jest że to od za przez oraz dla po jak".split()),
-})  # fmt: skip
+_STOP_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "en": frozenset("the of and to in is for on with that by are be this as from or at which".split()),
+        "de": frozenset("der die das und ist von zu mit für auf den im nicht ein eine des dem werden sich".split()),
+        "fr": frozenset("le la les des et est une pour dans du que qui sur par au aux avec sont pas".split()),
+        "es": frozenset("el la los las de y que es en por con para una del se su al como más".split()),
+        "it": frozenset("il la di che e è per una del della dei con sono al alla nel gli le non".split()),
+        "pt": frozenset("o a os as de e que do da em para com uma dos das no na não por é".split()),
+        "nl": frozenset("de het een van en is voor op met dat die niet zijn aan door worden bij ook".split()),
+        "sv": frozenset("och att det som en på är av för med den till inte om ett har de".split()),
+        "pl": frozenset("i w na z do nie się jest że to od za przez oraz dla po jak".split()),
+    }
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -59,13 +61,31 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 _IN_NAME, _IN_TITLE, _IN_TEXT = 40, 25, 1
 
-_SYMBOLS = MappingProxyType({
-    "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "円": "JPY", "₩": "KRW", "zł": "PLN",
-})  # fmt: skip
-_PREFIXED = MappingProxyType({
-    "US$": "USD", "A$": "AUD", "AU$": "AUD", "C$": "CAD", "CA$": "CAD", "HK$": "HKD", "S$": "SGD", "NZ$": "NZD",
-    "R$": "BRL",
-})  # fmt: skip
+_SYMBOLS = MappingProxyType(
+    {
+        "$": "USD",
+        "€": "EUR",
+        "£": "GBP",
+        "¥": "JPY",
+        "₹": "INR",
+        "円": "JPY",
+        "₩": "KRW",
+        "zł": "PLN",
+    }
+)
+_PREFIXED = MappingProxyType(
+    {
+        "US$": "USD",
+        "A$": "AUD",
+        "AU$": "AUD",
+        "C$": "CAD",
+        "CA$": "CAD",
+        "HK$": "HKD",
+        "S$": "SGD",
+        "NZ$": "NZD",
+        "R$": "BRL",
+    }
+)
 _CODES = frozenset(
     "USD EUR GBP JPY CHF CAD AUD CNY INR SEK NOK DKK PLN CZK HUF BRL MXN SGD HKD NZD KRW ZAR TRY ILS AED SAR".split()
 )
@@ -77,7 +97,7 @@ _PLAN_COLUMN = re.compile(
 _PLAN_NAME = re.compile(
     r"(?<!\w)(?:(?:\d?[A-Z][\w&/'’-]{0,40}|[QH]\d|\d{4}|of|for|and)\s+){1,6}"
     r"(?:Plan|Program(?:me)?|Scheme|Incentives?|Accelerator|Bonus(?:es)?|SPIFF?)\b"
-)  # fmt: skip
+)
 _GENERIC = frozenset(
     "the this that a an our your each any all of for and in under new every such these those commission commissions "
     "incentive sales compensation bonus annual no see which when if plan plans".split()
@@ -86,11 +106,17 @@ _GENERIC = frozenset(
 
 def language_of(text: str) -> str:
     """ISO 639-1: by the script, or by the little words that are most of any text; empty when they tell nothing."""
-    scripts = Counter({
-        "ja": 3 * len(_KANA.findall(text)), "zh": len(_HAN.findall(text)), "ko": len(_HANGUL.findall(text)),
-        "ru": len(_CYRILLIC.findall(text)), "el": len(_GREEK.findall(text)), "ar": len(_ARABIC.findall(text)),
-        "": len(_LATIN.findall(text)) // 3,
-    })  # fmt: skip
+    scripts = Counter(
+        {
+            "ja": 3 * len(_KANA.findall(text)),
+            "zh": len(_HAN.findall(text)),
+            "ko": len(_HANGUL.findall(text)),
+            "ru": len(_CYRILLIC.findall(text)),
+            "el": len(_GREEK.findall(text)),
+            "ar": len(_ARABIC.findall(text)),
+            "": len(_LATIN.findall(text)) // 3,
+        }
+    )
     script = scripts.most_common(1)[0]
     if script[0] and script[1]:
         return "ja" if script[0] == "zh" and scripts["ja"] * 10 > scripts["zh"] else script[0]

@@ -63,11 +63,14 @@ def _runs(words: Sequence[Word]) -> list[_Run]:
         by_line.setdefault(word.line, []).append(word)
     return [
         _Run(
-            min(word.x0 for word in run), min(word.y0 for word in run),
-            max(word.x1 for word in run), max(word.y1 for word in run), tuple(run),
+            min(word.x0 for word in run),
+            min(word.y0 for word in run),
+            max(word.x1 for word in run),
+            max(word.y1 for word in run),
+            tuple(run),
         )
         for run in by_line.values()
-    ]  # fmt: skip
+    ]
 
 
 def _columns(runs: list[_Run], width: float, deep: int) -> Iterator[list[_Run]]:
@@ -163,9 +166,12 @@ def _line(words: Sequence[Word]) -> Line:
         begun.append(word)
     cells.append(_cell(begun))
     return Line(
-        min(word.y0 for word in words), max(word.y1 for word in words), tuple(_joined(cells)),
-        round(size * 2) / 2, all(word.bold for word in words),
-    )  # fmt: skip
+        min(word.y0 for word in words),
+        max(word.y1 for word in words),
+        tuple(_joined(cells)),
+        round(size * 2) / 2,
+        all(word.bold for word in words),
+    )
 
 
 def _cell(words: Sequence[Word]) -> Cell:

@@ -153,10 +153,15 @@ def _aligned(lines: Sequence[Line]) -> bool:
     left = min(line.x0 for line in lines) + INDENT_POINTS
     inner = [[cell for cell in line.cells if cell.x0 > left] for line in lines]
     aligned = sum(
-        any(_below_one_another(a, b) for near in (inner[max(0, at - 3) : at], inner[at + 1 : at + 4]) for other in near
-            for a in cells for b in other)
+        any(
+            _below_one_another(a, b)
+            for near in (inner[max(0, at - 3) : at], inner[at + 1 : at + 4])
+            for other in near
+            for a in cells
+            for b in other
+        )
         for at, cells in enumerate(inner)
-    )  # fmt: skip
+    )
     return aligned * 10 >= len(lines) * 6
 
 

@@ -29,7 +29,7 @@ from commission_mcp.documents.number_formats import (
     number_format,
     plain,
     shown,
-)  # fmt: skip
+)
 from commission_mcp.documents.parsers.xml import each_element, parsed_xml
 from commission_mcp.documents.pictures import Ocr, text_in
 from commission_mcp.documents.refusals import damaged, encrypted, too_large

@@ -84,7 +84,7 @@ class Draft:
             base_version=cast("int | None", stored.get("base_version")),
             sources=cast("dict[str, str]", stored.get("sources") or {}),
             rates_before=cast("dict[str, Fields]", stored.get("rates_before") or {}),
-            submitted=None if closed is None else Submitted(**closed),  # type: ignore[arg-type]
+            submitted=None if closed is None else Submitted(**closed),  # type: ignore[arg-type] - as `to_json` wrote it
         )
 
     def filled(self, definition: Fields, source: str) -> Draft:

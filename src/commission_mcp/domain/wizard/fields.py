@@ -11,9 +11,19 @@ PROFILE = ("currency", "region", "compliance_level")
 """The fields of `client_specific_rules`."""
 
 METADATA = (
-    "plan_name", "description", "calculation_schedule", "payment_schedule", "assignee_type", "assignee_name",
-    "object_type", "valid_from", "valid_to", "client_specific_rules", "proration", *PROFILE,
-)  # fmt: skip
+    "plan_name",
+    "description",
+    "calculation_schedule",
+    "payment_schedule",
+    "assignee_type",
+    "assignee_name",
+    "object_type",
+    "valid_from",
+    "valid_to",
+    "client_specific_rules",
+    "proration",
+    *PROFILE,
+)
 """Phase 1; those of the profile may stand by themselves."""
 
 RULE = (
@@ -22,12 +32,19 @@ RULE = (
     "extrapolate", "cap_range", "scope", "component", "priority", "valid_from", "valid_to", "threshold",
     "client_tier_overrides", "accelerators", "multipliers", "gates", "floor", "cap", "negative_base", "prorate_bands",
     "rounding", "pool", "description",
-)  # fmt: skip
+)  # fmt: skip # names alone, some to a line
 """Phase 2, of one rule."""
 
 PLAN_EXTRAS = (
-    "draw", "spiffs", "bonuses", "overrides", "base_salary", "total_cap", "total_floor", "clawback_schedule",
-)  # fmt: skip
+    "draw",
+    "spiffs",
+    "bonuses",
+    "overrides",
+    "base_salary",
+    "total_cap",
+    "total_floor",
+    "clawback_schedule",
+)
 """Phase 2, of the plan as a whole."""
 
 RULE_CONTROLS = ("rule_no", "clone_of", "remove", "rules", "change", "change_meaning")

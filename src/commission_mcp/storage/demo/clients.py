@@ -35,13 +35,29 @@ def _users(prefix: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 ABC = DemoClient(
-    "client-abc", "ABC Industries", "USD", "America/New_York", "North America", "enterprise", "tiered", "enterprise",
-    "abc", _users("abc"),
-)  # fmt: skip
+    "client-abc",
+    "ABC Industries",
+    "USD",
+    "America/New_York",
+    "North America",
+    "enterprise",
+    "tiered",
+    "enterprise",
+    "abc",
+    _users("abc"),
+)
 EMEA = DemoClient(
-    "client-emea", "Meridian Europe", "EUR", "Europe/Berlin", "EMEA", "premium", "slab", "standard",
-    "emea", _users("emea"),
-)  # fmt: skip
+    "client-emea",
+    "Meridian Europe",
+    "EUR",
+    "Europe/Berlin",
+    "EMEA",
+    "premium",
+    "slab",
+    "standard",
+    "emea",
+    _users("emea"),
+)
 JP = DemoClient(
     "client-jp", "Sakura Trading", "JPY", "Asia/Tokyo", "APAC", "standard", "flat", "standard", "jp", _users("jp")
 )

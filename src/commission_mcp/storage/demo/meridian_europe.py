@@ -17,19 +17,28 @@ _regions = ("emea-dach", "emea-nordics", "emea-uki")
 
 _PLANS = (
     _plan(
-        "emea-plan-margin", "Margin Partnership", "One rate on the whole margin of a month; the rate rises with it.",
-        "active", date(2025, 7, 1), date(2026, 12, 31),
+        "emea-plan-margin",
+        "Margin Partnership",
+        "One rate on the whole margin of a month; the rate rises with it.",
+        "active",
+        date(2025, 7, 1),
+        date(2026, 12, 31),
         Rule("Margin Target", "Slab", "Margin", tiers((0, "6"), (15_000, "8"), (40_000, "11")), "Amount"),
         tuple(Assignment(region) for region in _regions),
     ),
     _plan(
-        "emea-plan-units", "Sensor Kit Units", "2.00 EUR a kit up to 100 in a month, 2.25 EUR for each above.",
-        "active", date(2025, 7, 1), date(2026, 12, 31),
-        Rule("Units Target", "Tiered", "Units", tiers((0, "2.00"), (100, "2.25")), "Quantity", "Fixed Amount",
-             "per_unit"),
+        "emea-plan-units",
+        "Sensor Kit Units",
+        "2.00 EUR a kit up to 100 in a month, 2.25 EUR for each above.",
+        "active",
+        date(2025, 7, 1),
+        date(2026, 12, 31),
+        Rule(
+            "Units Target", "Tiered", "Units", tiers((0, "2.00"), (100, "2.25")), "Quantity", "Fixed Amount", "per_unit"
+        ),
         tuple(Assignment(region, "emea-sensor-kit") for region in _regions),
     ),
-)  # fmt: skip
+)
 
 MERIDIAN_EUROPE = Company(
     client=EMEA,
@@ -54,12 +63,25 @@ MERIDIAN_EUROPE = Company(
     people=staff(
         "emea",
         (
-            Team("DACH", "Annika Brandt", ("Benedikt Huber", "Clara Winkler", "Dominik Frei", "Eva Lindner"),
-                 ("emea-de", "emea-at", "emea-ch"), "Felix Sommer"),
-            Team("Nordics", "Gustav Ekström", ("Helmi Laine", "Ingrid Solberg", "Jari Korhonen", "Karin Åkesson"),
-                 ("emea-se", "emea-fi")),
-            Team("UK and Ireland", "Liam Doherty", ("Megan Pryce", "Niall Byrne", "Olivia Thorne", "Peter Hale"),
-                 ("emea-gb", "emea-ie")),
+            Team(
+                "DACH",
+                "Annika Brandt",
+                ("Benedikt Huber", "Clara Winkler", "Dominik Frei", "Eva Lindner"),
+                ("emea-de", "emea-at", "emea-ch"),
+                "Felix Sommer",
+            ),
+            Team(
+                "Nordics",
+                "Gustav Ekström",
+                ("Helmi Laine", "Ingrid Solberg", "Jari Korhonen", "Karin Åkesson"),
+                ("emea-se", "emea-fi"),
+            ),
+            Team(
+                "UK and Ireland",
+                "Liam Doherty",
+                ("Megan Pryce", "Niall Byrne", "Olivia Thorne", "Peter Hale"),
+                ("emea-gb", "emea-ie"),
+            ),
         ),
     ),
     customers=customers("Adler Birke Fjord Granit Heide Insel Kiefer Loch", "GmbH AB Oy Ltd"),
@@ -68,4 +90,4 @@ MERIDIAN_EUROPE = Company(
     plans=_PLANS,
     pays_from=date(2025, 7, 1),
     salary_from=42_000,
-)  # fmt: skip
+)

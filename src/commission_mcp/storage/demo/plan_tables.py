@@ -31,31 +31,74 @@ def plan_rows(company: Company) -> Iterator[Rows]:
 
 def _versions(company: Company) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "plan_id", "version", "status", "description", "valid", "assignee_type", "object_type", "calculation_schedule",
-        "payment_schedule", "currency", "definition", "definition_sha256", "created_by", "created_at",
-    )  # fmt: skip
+        "plan_id",
+        "version",
+        "status",
+        "description",
+        "valid",
+        "assignee_type",
+        "object_type",
+        "calculation_schedule",
+        "payment_schedule",
+        "currency",
+        "definition",
+        "definition_sha256",
+        "created_by",
+        "created_at",
+    )
     return Rows("plan_version", columns, (_version(company, plan) for plan in company.plans))
 
 
 def _version(company: Company, plan: Plan) -> tuple[Cell, ...]:
     return (
-        plan.plan_id, plan.version, plan.status, plan.description, half_open(plan.first, plan.last),
-        plan.assignee_type, "Invoices", "Monthly", "Monthly", plan.currency, plan.definition, plan.definition_sha256,
-        f"{company.client.prefix}-author", _at(plan, days_before=30),
-    )  # fmt: skip
+        plan.plan_id,
+        plan.version,
+        plan.status,
+        plan.description,
+        half_open(plan.first, plan.last),
+        plan.assignee_type,
+        "Invoices",
+        "Monthly",
+        "Monthly",
+        plan.currency,
+        plan.definition,
+        plan.definition_sha256,
+        f"{company.client.prefix}-author",
+        _at(plan, days_before=30),
+    )
 
 
 def _rules(company: Company) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "plan_id", "version", "rule_no", "plan_type", "category_type", "range_type", "value_type", "fixed_basis",
-        "base_value", "accumulation", "boundary",
-    )  # fmt: skip
+        "plan_id",
+        "version",
+        "rule_no",
+        "plan_type",
+        "category_type",
+        "range_type",
+        "value_type",
+        "fixed_basis",
+        "base_value",
+        "accumulation",
+        "boundary",
+    )
     rows = (
-        (plan.plan_id, plan.version, 1, rule.plan_type, rule.category_type, rule.range_type, rule.value_type,
-         rule.fixed_basis, rule.base_value, "calculation_period", "upper_inclusive")
+        (
+            plan.plan_id,
+            plan.version,
+            1,
+            rule.plan_type,
+            rule.category_type,
+            rule.range_type,
+            rule.value_type,
+            rule.fixed_basis,
+            rule.base_value,
+            "calculation_period",
+            "upper_inclusive",
+        )
         for plan in company.plans
         for rule in (plan.rule,)
-    )  # fmt: skip
+    )
     return Rows("plan_rule", columns, rows)
 
 
@@ -75,25 +118,43 @@ def band(above: int, up_to: int | None) -> str:
 
 def _assignments(company: Company) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "plan_id", "version", "territory_id", "product_id", "override_key", "priority", "valid",
-    )  # fmt: skip
+        "plan_id",
+        "version",
+        "territory_id",
+        "product_id",
+        "override_key",
+        "priority",
+        "valid",
+    )
     rows = (_assignment(plan, assignment) for plan in company.plans for assignment in plan.assignments)
     return Rows("assignment", columns, rows)
 
 
 def _assignment(plan: Plan, assignment: Assignment) -> tuple[Cell, ...]:
     return (
-        plan.plan_id, plan.version, assignment.territory_id, assignment.product_id, assignment.override_key,
-        assignment.priority, half_open(plan.first, plan.last),
-    )  # fmt: skip
+        plan.plan_id,
+        plan.version,
+        assignment.territory_id,
+        assignment.product_id,
+        assignment.override_key,
+        assignment.priority,
+        half_open(plan.first, plan.last),
+    )
 
 
 def _approvals(company: Company) -> Rows:
     """What was asked of whom: given for plans in force, pending for a submitted one, nothing for a withdrawn one."""
     columns: tuple[LiteralString, ...] = (
-        "subject_kind", "subject_ref", "subject_sha256", "step", "requested_by", "decided_by", "decision", "decided_at",
+        "subject_kind",
+        "subject_ref",
+        "subject_sha256",
+        "step",
+        "requested_by",
+        "decided_by",
+        "decision",
+        "decided_at",
         "comment",
-    )  # fmt: skip
+    )
     steps = _STEPS if company.client.compliance_level == "enterprise" else _STEPS[:2]
     rows = (
         _approval(company, plan, step, role)

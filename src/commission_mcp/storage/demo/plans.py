@@ -24,9 +24,7 @@ class Tier:
 def tiers(*steps: tuple[int, str]) -> tuple[Tier, ...]:
     """Bands from their lower cuts and rates, without gaps, the last one open."""
     ends = [above for above, _ in steps[1:]]
-    return tuple(
-        Tier(above, end, Decimal(rate)) for (above, rate), end in zip(steps, [*ends, None], strict=True)
-    )  # fmt: skip
+    return tuple(Tier(above, end, Decimal(rate)) for (above, rate), end in zip(steps, [*ends, None], strict=True))
 
 
 @dataclass(frozen=True, slots=True)

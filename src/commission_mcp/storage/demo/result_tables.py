@@ -38,15 +38,26 @@ def _key(company: Company, *parts: str) -> str:
 
 def _runs(company: Company, by_month: dict[Month, list[Line]]) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "run_id", "period_id", "kind", "engine_version", "inputs_sha256", "started_by", "started_at",
-    )  # fmt: skip
+        "run_id",
+        "period_id",
+        "kind",
+        "engine_version",
+        "inputs_sha256",
+        "started_by",
+        "started_at",
+    )
     rows = (
         (
-            _key(company, "run", month.period_id), month.period_id, "official", _ENGINE, _inputs(lines),
-            f"{company.client.prefix}-finance", f"{month.after.isoformat()}T06:00:00Z",
+            _key(company, "run", month.period_id),
+            month.period_id,
+            "official",
+            _ENGINE,
+            _inputs(lines),
+            f"{company.client.prefix}-finance",
+            f"{month.after.isoformat()}T06:00:00Z",
         )
         for month, lines in by_month.items()
-    )  # fmt: skip
+    )
     return Rows("calc_run", columns, rows)
 
 
@@ -58,9 +69,22 @@ def _inputs(lines: Sequence[Line]) -> bytes:
 
 def _lines(company: Company, by_month: dict[Month, list[Line]]) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "run_id", "line_no", "payee_id", "plan_id", "version", "rule_no", "sale_id", "tier_band", "base",
-        "commission_rate", "amount_exact", "amount", "currency", "kind", "explanation",
-    )  # fmt: skip
+        "run_id",
+        "line_no",
+        "payee_id",
+        "plan_id",
+        "version",
+        "rule_no",
+        "sale_id",
+        "tier_band",
+        "base",
+        "commission_rate",
+        "amount_exact",
+        "amount",
+        "currency",
+        "kind",
+        "explanation",
+    )
     rows = (
         (_key(company, "run", month.period_id), number, *_line(company, line))
         for month, lines in by_month.items()
@@ -73,24 +97,49 @@ def _line(company: Company, line: Line) -> tuple[Cell, ...]:
     tier = line.piece.tier
     sale = None if line.sale_number is None else sale_id(company.client.prefix, line.sale_number)
     return (
-        line.payee_id, line.plan.plan_id, line.plan.version, 1, sale, band(tier.above, tier.up_to), line.piece.base,
-        tier.commission, line.piece.exact, line.amount, line.plan.currency, "commission", explanation(line),
-    )  # fmt: skip
+        line.payee_id,
+        line.plan.plan_id,
+        line.plan.version,
+        1,
+        sale,
+        band(tier.above, tier.up_to),
+        line.piece.base,
+        tier.commission,
+        line.piece.exact,
+        line.amount,
+        line.plan.currency,
+        "commission",
+        explanation(line),
+    )
 
 
 def _payouts(company: Company, by_month: dict[Month, list[Line]]) -> Rows:
     columns: tuple[LiteralString, ...] = (
-        "payout_id", "payee_id", "period_id", "run_id", "amount", "carried_balance", "currency", "status",
-    )  # fmt: skip
+        "payout_id",
+        "payee_id",
+        "period_id",
+        "run_id",
+        "amount",
+        "carried_balance",
+        "currency",
+        "status",
+    )
     rows: list[tuple[Cell, ...]] = []
     for month, lines in by_month.items():
         for payee_id, found in groupby(lines, key=attrgetter("payee_id")):
             earned = sum((line.amount for line in found), Decimal(0))
-            rows.append((
-                _key(company, "payout", month.period_id, payee_id), payee_id, month.period_id,
-                _key(company, "run", month.period_id), max(earned, Decimal(0)), min(earned, Decimal(0)),
-                company.client.base_currency, _PAYOUT_STATUS[status(month)],
-            ))  # fmt: skip
+            rows.append(
+                (
+                    _key(company, "payout", month.period_id, payee_id),
+                    payee_id,
+                    month.period_id,
+                    _key(company, "run", month.period_id),
+                    max(earned, Decimal(0)),
+                    min(earned, Decimal(0)),
+                    company.client.base_currency,
+                    _PAYOUT_STATUS[status(month)],
+                )
+            )
     return Rows("payout", columns, rows)
 
 

@@ -26,18 +26,33 @@ SAKURA_TRADING = Company(
     people=staff(
         "jp",
         (
-            Team("Japan", "Haruka Mori", ("Kenji Aoki", "Mei Tanabe", "Ren Fujita", "Yui Okada"),
-                 ("jp-kanto", "jp-kansai")),
+            Team(
+                "Japan",
+                "Haruka Mori",
+                ("Kenji Aoki", "Mei Tanabe", "Ren Fujita", "Yui Okada"),
+                ("jp-kanto", "jp-kansai"),
+            ),
         ),
     ),
     customers=customers("Asagao Botan Fuji Hagi Kiku", "KK Shoten"),
     currencies=MappingProxyType({}),
     sales_a_month=5,
     plans=(
-        Plan("jp-plan-flat", "Flat 3 %", "3 % of net revenue.", "active", date(2024, 7, 1), date(2026, 12, 31),
-             Rule("Revenue Target", "Flat", "Net Revenue", tiers((0, "3"))), (Assignment("jp-japan"),),
-             "JPY", "APAC", "standard", "Set"),
+        Plan(
+            "jp-plan-flat",
+            "Flat 3 %",
+            "3 % of net revenue.",
+            "active",
+            date(2024, 7, 1),
+            date(2026, 12, 31),
+            Rule("Revenue Target", "Flat", "Net Revenue", tiers((0, "3"))),
+            (Assignment("jp-japan"),),
+            "JPY",
+            "APAC",
+            "standard",
+            "Set",
+        ),
     ),
     pays_from=date(2025, 1, 1),
     salary_from=4_200_000,
-)  # fmt: skip
+)

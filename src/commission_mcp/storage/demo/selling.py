@@ -62,9 +62,19 @@ def sales(company: Company) -> tuple[Sale, ...]:
 
 def _numbered(sale: Sale, number: int) -> Sale:
     return Sale(
-        number, sale.sold_on, sale.territory_id, sale.product_id, sale.customer, sale.quantity, sale.gross, sale.net,
-        sale.cost, sale.currency, sale.credits, sale.reverses,
-    )  # fmt: skip
+        number,
+        sale.sold_on,
+        sale.territory_id,
+        sale.product_id,
+        sale.customer,
+        sale.quantity,
+        sale.gross,
+        sale.net,
+        sale.cost,
+        sale.currency,
+        sale.credits,
+        sale.reverses,
+    )
 
 
 def _month(company: Company, month: Month, random: Random) -> Iterator[Sale]:
@@ -135,9 +145,19 @@ def _refund(company: Company, sale: Sale, random: Random) -> Sale | None:
     if not wanted or day > SALES_TO or not all(staff[payee].employed(day) for payee, _, _ in sale.credits):
         return None
     return Sale(
-        0, day, sale.territory_id, sale.product_id, sale.customer, -sale.quantity, -sale.gross, -sale.net, -sale.cost,
-        sale.currency, sale.credits, sale.number,
-    )  # fmt: skip
+        0,
+        day,
+        sale.territory_id,
+        sale.product_id,
+        sale.customer,
+        -sale.quantity,
+        -sale.gross,
+        -sale.net,
+        -sale.cost,
+        sale.currency,
+        sale.credits,
+        sale.number,
+    )
 
 
 def _percent(amount: Decimal, percent: int, unit: Decimal) -> Decimal:

@@ -54,9 +54,22 @@ def sold(company: Company, made: tuple[Sale, ...]) -> Iterator[Rows]:
     """The sales and their credits."""
     prefix = company.client.prefix
     columns: tuple[LiteralString, ...] = (
-        "sale_id", "source_system", "source_key", "object_type", "reverses_sale_id", "sold_on", "territory_id",
-        "product_id", "customer", "quantity", "uom", "gross", "net", "cost", "currency",
-    )  # fmt: skip
+        "sale_id",
+        "source_system",
+        "source_key",
+        "object_type",
+        "reverses_sale_id",
+        "sold_on",
+        "territory_id",
+        "product_id",
+        "customer",
+        "quantity",
+        "uom",
+        "gross",
+        "net",
+        "cost",
+        "currency",
+    )
     yield Rows("sale", columns, (_sale(company, sale) for sale in made))
     yield Rows(
         "credit",
@@ -74,10 +87,22 @@ def _sale(company: Company, sale: Sale) -> tuple[Cell, ...]:
     prefix = company.client.prefix
     reverses = None if sale.reverses is None else sale_id(prefix, sale.reverses)
     return (
-        sale_id(prefix, sale.number), SOURCE_SYSTEM, f"{prefix.upper()}-{sale.number:06}", "Invoices", reverses,
-        sale.sold_on.isoformat(), sale.territory_id, sale.product_id, sale.customer, sale.quantity, company.uom[0],
-        sale.gross, sale.net, sale.cost, sale.currency,
-    )  # fmt: skip
+        sale_id(prefix, sale.number),
+        SOURCE_SYSTEM,
+        f"{prefix.upper()}-{sale.number:06}",
+        "Invoices",
+        reverses,
+        sale.sold_on.isoformat(),
+        sale.territory_id,
+        sale.product_id,
+        sale.customer,
+        sale.quantity,
+        company.uom[0],
+        sale.gross,
+        sale.net,
+        sale.cost,
+        sale.currency,
+    )
 
 
 def _users(company: Company) -> Rows:
@@ -115,20 +140,41 @@ def _products(company: Company) -> Rows:
 def _payees(company: Company) -> Rows:
     """The payees; what is private in real life is visibly made up."""
     columns: tuple[LiteralString, ...] = (
-        "payee_id", "user_id", "name", "email", "team", "job_role", "currency", "hired_on", "left_on", "bank_account",
-        "salary", "tax_id",
-    )  # fmt: skip
+        "payee_id",
+        "user_id",
+        "name",
+        "email",
+        "team",
+        "job_role",
+        "currency",
+        "hired_on",
+        "left_on",
+        "bank_account",
+        "salary",
+        "tax_id",
+    )
     rows: list[tuple[Cell, ...]] = []
     for number, person in enumerate(company.people, start=1):
         digits = int.from_bytes(hashlib.sha256(person.payee_id.encode()).digest()[:5]) % 10**10
         left = None if person.left_on is None else person.left_on.isoformat()
         email = f"{person.payee_id}@{company.client.client_id}.example.com"
         salary = company.salary_from + company.salary_from // 100 * (number * 7 % 60)
-        rows.append((
-            person.payee_id, person.user_id, person.name, email, person.team, person.job_role,
-            company.client.base_currency, person.hired_on.isoformat(), left, f"XX00 TEST {digits:010}",
-            salary, f"TEST-{digits % 10**6:06}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                person.payee_id,
+                person.user_id,
+                person.name,
+                email,
+                person.team,
+                person.job_role,
+                company.client.base_currency,
+                person.hired_on.isoformat(),
+                left,
+                f"XX00 TEST {digits:010}",
+                salary,
+                f"TEST-{digits % 10**6:06}",
+            )
+        )
     return Rows("payee", columns, rows)
 
 
@@ -163,14 +209,17 @@ def _quotas(company: Company) -> Rows:
     quarters = [(calendar[place], calendar[place + 2]) for place in range(0, len(calendar), 3)]
     rows = (
         (
-            person.payee_id, "Gross Revenue", half_open(first.first, last.last),
-            (usual * 3 * person.strength / 100).quantize(Decimal("1E3")), company.client.base_currency,
+            person.payee_id,
+            "Gross Revenue",
+            half_open(first.first, last.last),
+            (usual * 3 * person.strength / 100).quantize(Decimal("1E3")),
+            company.client.base_currency,
             f"{person.payee_id}/{first.period_id}",
         )
         for first, last in quarters
         for person in company.people
         if person.sells and person.employed(last.last)
-    )  # fmt: skip
+    )
     return Rows("quota", ("payee_id", "measure", "span", "amount", "currency", "source_key"), rows)
 
 

@@ -44,7 +44,7 @@ _NUMBER_FORMS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"[+-]?[0-9]*,[0-9]*"), "has a decimal comma", "write a decimal point, such as 1234.5"),
     (re.compile(r"[+-]?(\.[0-9]+|[0-9]+\.)"), "has no digit on one side of the point", "write 0.5 or 5"),
     (re.compile(r"[\u2212\u2013\u2014].*"), "has a typographic minus", "write a hyphen, such as -12.50"),
-)  # fmt: skip
+)  # fmt: skip # one case a row: pattern, what is wrong, fix
 _DATE_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}"), "is ambiguous: day or month first"),
     (re.compile(r"[0-9]{1,2}[.-][0-9]{1,2}[.-][0-9]{2,4}"), "does not start with the year"),

@@ -110,12 +110,20 @@ _SALES = Spec(
     key="source_key",
     rules=(_one_way_to_credit, _reversal_is_negative, _reverses_another),
     columns=(
-        Column("source_key", "Key of the line in the system that it comes from; it is imported once.", required=True,
-               example="INV-1001-1"),
+        Column(
+            "source_key",
+            "Key of the line in the system that it comes from; it is imported once.",
+            required=True,
+            example="INV-1001-1",
+        ),
         _day("sold_on", "Day of the sale in the client's time zone.", required=True),
         _number("gross", "Gross amount; negative for a refund.", required=True, example="1250.00"),
-        Column("currency", "Currency of the amounts, ISO 4217; the client's base currency by default.",
-               refers=Refers.CURRENCY, example="USD"),
+        Column(
+            "currency",
+            "Currency of the amounts, ISO 4217; the client's base currency by default.",
+            refers=Refers.CURRENCY,
+            example="USD",
+        ),
         _number("net", "Net amount; the gross amount by default.", example="1000.00"),
         _number("cost", "Cost; empty when unknown. The margin is net less cost.", example="640.00"),
         _number("quantity", "Quantity; by default 1, or -1 where the gross amount is negative.", example="2"),
@@ -123,17 +131,34 @@ _SALES = Spec(
         Column("territory", "Territory: its key or its name.", refers=Refers.TERRITORY, example="North"),
         Column("product", "Product: its key or its name.", refers=Refers.PRODUCT, example="Product A"),
         Column("customer", "Customer.", example="Northwind Test Ltd"),
-        Column("object_type", "Invoices (by default), Contracts or Sales Orders.",
-               parse=cells.choice("Invoices", "Contracts", "Sales Orders"), example="Invoices"),
-        Column("payee", "Who is credited with all of the sale; nobody when both this and credits are empty.",
-               refers=Refers.PAYEE, example="p1"),
-        Column("credits", "Who shares the sale, as payee:fraction;payee:fraction; the fractions sum to exactly 1.",
-               parse=cells.shares, refers=Refers.PAYEE, example="p1:0.5;p2:0.5"),
-        Column("reverses", "source_key of the sale that this row takes back, in this file or imported before.",
-               refers=Refers.SALE, example="INV-1000-1"),
+        Column(
+            "object_type",
+            "Invoices (by default), Contracts or Sales Orders.",
+            parse=cells.choice("Invoices", "Contracts", "Sales Orders"),
+            example="Invoices",
+        ),
+        Column(
+            "payee",
+            "Who is credited with all of the sale; nobody when both this and credits are empty.",
+            refers=Refers.PAYEE,
+            example="p1",
+        ),
+        Column(
+            "credits",
+            "Who shares the sale, as payee:fraction;payee:fraction; the fractions sum to exactly 1.",
+            parse=cells.shares,
+            refers=Refers.PAYEE,
+            example="p1:0.5;p2:0.5",
+        ),
+        Column(
+            "reverses",
+            "source_key of the sale that this row takes back, in this file or imported before.",
+            refers=Refers.SALE,
+            example="INV-1000-1",
+        ),
         Column("sale_id", "Key of the sale here; the source system and the source_key by default."),
     ),
-)  # fmt: skip
+)
 _PAYEES = Spec(
     Kind.PAYEES,
     key="payee_id",
@@ -144,8 +169,12 @@ _PAYEES = Spec(
         Column("email", "E-mail address.", example="ada@example.com"),
         Column("team", "Sales team.", example="North 1"),
         Column("job_role", "Job role.", example="Account Executive"),
-        Column("currency", "Currency the payee is paid in; the client's base currency by default.",
-               refers=Refers.CURRENCY, example="USD"),
+        Column(
+            "currency",
+            "Currency the payee is paid in; the client's base currency by default.",
+            refers=Refers.CURRENCY,
+            example="USD",
+        ),
         _day("hired_on", "First day of employment.", required=True),
         _day("left_on", "Last day of employment; empty while employed."),
         Column("bank_account", "Bank account."),
@@ -153,29 +182,40 @@ _PAYEES = Spec(
         Column("tax_id", "Tax number."),
         Column("user_id", "The user who is this payee, if any.", refers=Refers.USER),
     ),
-)  # fmt: skip
+)
 _TERRITORIES = Spec(
     Kind.TERRITORIES,
     key="territory_id",
     columns=(
         Column("territory_id", "Key of the territory.", required=True, example="north"),
         Column("name", "Name, once per client.", required=True, example="North"),
-        Column("parent", "The territory above: its key or its name, in this file or imported before.",
-               refers=Refers.TERRITORY),
+        Column(
+            "parent",
+            "The territory above: its key or its name, in this file or imported before.",
+            refers=Refers.TERRITORY,
+        ),
     ),
-)  # fmt: skip
+)
 _PRODUCTS = Spec(
     Kind.PRODUCTS,
     key="product_id",
     columns=(
         Column("product_id", "Key of the product.", required=True, example="product-a"),
         Column("name", "Name, once per client.", required=True, example="Product A"),
-        Column("parent", "The product group above: its key or its name, in this file or imported before.",
-               refers=Refers.PRODUCT),
-        Column("commissionable", "Whether its sales pay commission; true by default.", parse=cells.flag,
-               sql_type="boolean", example="true"),
+        Column(
+            "parent",
+            "The product group above: its key or its name, in this file or imported before.",
+            refers=Refers.PRODUCT,
+        ),
+        Column(
+            "commissionable",
+            "Whether its sales pay commission; true by default.",
+            parse=cells.flag,
+            sql_type="boolean",
+            example="true",
+        ),
     ),
-)  # fmt: skip
+)
 _QUOTAS = Spec(
     Kind.QUOTAS,
     key="source_key",
@@ -186,12 +226,14 @@ _QUOTAS = Spec(
         Column("measure", "What is counted, such as Gross Revenue or Units.", required=True, example="Gross Revenue"),
         _day("starts_on", "First day.", required=True),
         _day("ends_on", "Last day.", required=True),
-        Column("amount", "The quota, above 0.", parse=cells.positive, required=True, sql_type="numeric",
-               example="300000"),
-        Column("currency", "Currency of a money quota; empty for a quota of units.", refers=Refers.CURRENCY,
-               example="USD"),
+        Column(
+            "amount", "The quota, above 0.", parse=cells.positive, required=True, sql_type="numeric", example="300000"
+        ),
+        Column(
+            "currency", "Currency of a money quota; empty for a quota of units.", refers=Refers.CURRENCY, example="USD"
+        ),
     ),
-)  # fmt: skip
+)
 _UOMS = Spec(
     Kind.UOMS,
     key="uom",

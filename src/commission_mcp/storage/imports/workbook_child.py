@@ -48,7 +48,7 @@ def convert(workbook: Path, target: Path) -> None:
     """Write the first sheet of a workbook as CSV."""
     import pandas as pd  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - after the limits are set
 
-    sheet = pd.read_excel(workbook, engine="calamine", header=None, dtype=object, na_filter=False)  # pyright: ignore[reportUnknownMemberType]
+    sheet = pd.read_excel(workbook, engine="calamine", header=None, dtype=object, na_filter=False)  # pyright: ignore[reportUnknownMemberType] - pandas leaves it untyped
     with target.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
         for number, row in enumerate(sheet.itertuples(index=False, name=None), start=1):

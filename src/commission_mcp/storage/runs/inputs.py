@@ -129,8 +129,8 @@ def _around(live: Sequence[StoredPlan], span: Period) -> Period:
 async def _surroundings(writing: Writing, live: Sequence[StoredPlan], together: Period) -> _Surroundings:
     client = [writing.client_id]
     parents: dict[str, Mapping[str, str]] = {
-        "territory": dict(await writing.rows(_TERRITORIES, client)),  # pyright: ignore[reportUnknownArgumentType, reportArgumentType] - two text columns
-        "product": dict(await writing.rows(_PRODUCTS, client)),  # pyright: ignore[reportUnknownArgumentType, reportArgumentType] - as above
+        "territory": dict(await writing.rows(_TERRITORIES, client)),
+        "product": dict(await writing.rows(_PRODUCTS, client)),
     }
     quotas = [
         (str(payee), str(measure), inclusive(start, after), amount, currency)

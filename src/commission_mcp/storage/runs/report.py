@@ -75,8 +75,25 @@ ORDER BY o.payee_id, r.started_at, o.currency""",
 )
 LINES = ReportKind(
     (
-        "period", "run_id", "line_no", "payee_id", "name", "plan_id", "version", "rule_no", "kind", "sale_id",
-        "sold_on", "customer", "gross", "sale_currency", "base", "rate", "amount_exact", "amount", "currency",
+        "period",
+        "run_id",
+        "line_no",
+        "payee_id",
+        "name",
+        "plan_id",
+        "version",
+        "rule_no",
+        "kind",
+        "sale_id",
+        "sold_on",
+        "customer",
+        "gross",
+        "sale_currency",
+        "base",
+        "rate",
+        "amount_exact",
+        "amount",
+        "currency",
         "explanation",
     ),
     """SELECT r.period_id, r.run_id, l.line_no, l.payee_id, y.name, l.plan_id, l.version, l.rule_no, l.kind, l.sale_id,
@@ -88,4 +105,4 @@ WHERE r.client_id = %s AND r.period_id = %s
   AND NOT EXISTS (SELECT FROM cm.calc_run s WHERE s.client_id = r.client_id AND s.supersedes = r.run_id)
 ORDER BY r.started_at, l.run_id, l.line_no""",
     frozenset({"payee_id", "name", "plan_id", "sale_id", "customer", "explanation"}),
-)  # fmt: skip
+)

@@ -111,10 +111,17 @@ async def write_run(writing: Writing, run: NewRun, period_id: str) -> None:
         "INSERT INTO cm.calc_run (client_id, run_id, period_id, kind, complete, supersedes, engine_version,"
         " inputs_sha256, started_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            writing.client_id, run.run_id, period_id, run.kind, run.complete, run.supersedes, ENGINE_VERSION,
-            run.sha256, writing.admission.user_id,
+            writing.client_id,
+            run.run_id,
+            period_id,
+            run.kind,
+            run.complete,
+            run.supersedes,
+            ENGINE_VERSION,
+            run.sha256,
+            writing.admission.user_id,
         ],
-    )  # fmt: skip
+    )
 
 
 async def write_lines(writing: Writing, run: NewRun, spool: Spool) -> int:
@@ -135,9 +142,22 @@ async def write_deltas(writing: Writing, run: NewRun, period_id: str, found: Seq
         )
         told = json.dumps({"text": text, "plan": delta.source.name, "kind": "prior period"}, ensure_ascii=False)
         return (
-            str(run.run_id), number, delta.payee, delta.source.plan_id, delta.source.version, None, None, None, "0",
-            None, amount, amount, delta.currency, "adjustment", told,
-        )  # fmt: skip
+            str(run.run_id),
+            number,
+            delta.payee,
+            delta.source.plan_id,
+            delta.source.version,
+            None,
+            None,
+            None,
+            "0",
+            None,
+            amount,
+            amount,
+            delta.currency,
+            "adjustment",
+            told,
+        )
 
     return await _insert(writing, _LINES, (row(number, delta) for number, delta in enumerate(found, start=1)))
 
@@ -184,9 +204,15 @@ def _notes(settlement: Settlement) -> Iterator[Sequence[Cell]]:
 
 def _not_due(found: NotDue) -> Sequence[Cell]:
     return (
-        "not_due", found.payee or None, found.plan_id, found.version, found.sale_id, plain(found.amount),
-        found.currency, found.reason,
-    )  # fmt: skip
+        "not_due",
+        found.payee or None,
+        found.plan_id,
+        found.version,
+        found.sale_id,
+        plain(found.amount),
+        found.currency,
+        found.reason,
+    )
 
 
 async def _insert(writing: Writing, statement: LiteralString, rows: Iterator[Sequence[Cell]]) -> int:

@@ -131,11 +131,22 @@ class SalesReader:
         net = gross if net == gross else net
         booked = None if kind == "Invoices" else gross
         sale = Sale(
-            key, day, None, gross, net, cost, None, booked, None, quantity, None, ONE,
+            key,
+            day,
+            None,
+            gross,
+            net,
+            cost,
+            None,
+            booked,
+            None,
+            quantity,
+            None,
+            ONE,
             self._labelled(territory, product, customer, kind),
             self._credited(payees, shares) if payees else (),
             reverses,
-        )  # fmt: skip
+        )
         return sale, self._name(currency), None if product is None else self._name(product)
 
     def _labelled(self, *values: str | None) -> Mapping[str, str]:

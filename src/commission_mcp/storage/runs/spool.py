@@ -105,8 +105,17 @@ def _line_row(stored: StoredPlan, numbers: Mapping[str, int], line: Line, texts:
         told["share"] = plain(line.share)
         told["parts"] = texts.parts(line)
     return (
-        line.payee, stored.plan_id, stored.version, None if line.by is None else numbers.get(line.rule), line.sale_id,
+        line.payee,
+        stored.plan_id,
+        stored.version,
+        None if line.by is None else numbers.get(line.rule),
+        line.sale_id,
         None if band is None else f"[{band[0]:f},{'' if band[1] is None else format(band[1], 'f')})",
-        exact_text(line.base or ZERO), None if rate is None else exact_text(rate), exact_text(line.exact),
-        f"{line.amount:f}", currency, kind, _JSON.encode(told),
-    )  # fmt: skip
+        exact_text(line.base or ZERO),
+        None if rate is None else exact_text(rate),
+        exact_text(line.exact),
+        f"{line.amount:f}",
+        currency,
+        kind,
+        _JSON.encode(told),
+    )
