@@ -211,15 +211,15 @@ def test_blanks_around_a_value_do_not_count() -> None:
 
 def test_the_process_environment_is_read_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in [key for key in os.environ if key.startswith("COMMISSION_")]:
-        monkeypatch.delenv(key)
-    monkeypatch.setenv("COMMISSION_SUBJECT", "ada")
+        monkeypatch.delenv(key)  # whatever the machine sets
+    monkeypatch.setenv("COMMISSION_SUBJECT", "ada")  # the real environment is what is tested
 
     assert load_settings().settings.subject == "ada"
     assert load().settings.subject == "local"
 
 
 def test_settings_made_directly_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMMISSION_SUBJECT", "ada")
+    monkeypatch.setenv("COMMISSION_SUBJECT", "ada")  # the real environment is what is tested
     Path(".env").write_text("COMMISSION_SUBJECT=bob\n", encoding="utf-8")
 
     assert Settings(data_directory=Path("/srv")).subject == "local"

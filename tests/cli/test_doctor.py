@@ -183,8 +183,8 @@ async def test_no_ocr_while_documents_are_pictures(tmp_path: Path, monkeypatch: 
     def waiting(_: object) -> list[str]:
         return ["shared/scan.png"]
 
-    monkeypatch.setattr(documents, "find_ocr", none)
-    monkeypatch.setattr(documents, "_pictures_waiting", waiting)
+    monkeypatch.setattr(documents, "find_ocr", none)  # OCR is installed with the tests
+    monkeypatch.setattr(documents, "_pictures_waiting", waiting)  # pictures that nothing reads yet
     loaded = load_settings(environment={}, overrides={"data_directory": tmp_path / "data"})
     findings = [finding async for finding in documents.ocr(loaded)]
 
@@ -228,7 +228,7 @@ def test_an_old_postgresql(examine: Examine, old_postgresql: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_FREE_MB_MIN", 10**9)
+    monkeypatch.setattr(documents, "_FREE_MB_MIN", 10**9)  # no disk is filled for this
     loaded = load_settings(environment={}, overrides={"data_directory": tmp_path / "not" / "there"})
     findings = [finding async for finding in documents.space(loaded)]
 

@@ -149,7 +149,7 @@ async def test_too_little_memory_is_refused_in_words(make_pdf: Callable[..., byt
 
 
 async def test_the_worker_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMMISSION_TEST_SECRET", "sesame")
+    monkeypatch.setenv("COMMISSION_TEST_SECRET", "sesame")  # what a worker must not inherit
     async with open_reader() as reader:
         await reader.read("a.txt", b"text")
 

@@ -53,7 +53,7 @@ def test_batches_pay_what_everything_together_pays(seed: int, monkeypatch: pytes
     source = PlanInForce("p", 1, plan, Situation(period=JULY), sales)
 
     def paid(credits_a_batch: int) -> list[tuple[str, str | None, Decimal]]:
-        monkeypatch.setattr(dividing, "BATCH_CREDITS", credits_a_batch)
+        monkeypatch.setattr(dividing, "BATCH_CREDITS", credits_a_batch)  # batches of few credits
         taken: list[Result] = []
         settle_period([source], sales, JULY, sink=taken.append)
         return sorted((line.payee, line.sale_id, line.amount) for done in taken for line in done.outcome.lines)
@@ -62,7 +62,7 @@ def test_batches_pay_what_everything_together_pays(seed: int, monkeypatch: pytes
 
 
 def test_those_who_share_the_very_same_sales_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dividing, "BATCH_CREDITS", 1)
+    monkeypatch.setattr(dividing, "BATCH_CREDITS", 1)  # batches of few credits
     plan, _ = parse_plan({**FORM, "rules": [{"category_type": "Flat", "commission": 5}]})
     thirds = tuple(Credit(name, share) for name, share in zip("abc", (THIRD, THIRD, 1 - 2 * THIRD), strict=True))
     sales = [Sale("s", date(2026, 7, 1), gross=Decimal(100), credits=thirds)]

@@ -123,7 +123,7 @@ def test_a_directory_that_another_process_holds_is_refused_in_the_end(
     folder = claim(tmp_path / "data").root
     descriptor = os.open(folder, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    monkeypatch.setattr("commission_mcp.embedded.directory._LOCK_TRIES", 3)
+    monkeypatch.setattr("commission_mcp.embedded.directory._LOCK_TRIES", 3)  # the real number takes half a minute
 
     assert _code(folder) is Code.DATA_DIRECTORY
 
@@ -172,7 +172,7 @@ def test_windows_is_refused_with_a_way_out(tmp_path: Path, monkeypatch: pytest.M
         async with open_servers(tmp_path / "data"):
             pytest.fail("must not be opened")
 
-    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr("sys.platform", "win32")  # no Windows machine here
     with pytest.raises(Refused) as refused:
         asyncio.run(use())
     assert [problem.code for problem in refused.value.problems] == [Code.PLATFORM]

@@ -295,8 +295,8 @@ async def test_a_long_indexing_lets_others_go_first(
     library: Library, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One client's thousand documents do not keep another's one from being found."""
-    monkeypatch.setattr(jobs, "_TURN_S", 0.0)
-    monkeypatch.setattr(indexer, "_COMMIT_DOCUMENTS", 10)
+    monkeypatch.setattr(jobs, "_TURN_S", 0.0)  # a turn after each document, not after 15 s
+    monkeypatch.setattr(indexer, "_COMMIT_DOCUMENTS", 10)  # several commits among few documents
     for number in range(60):
         write(places, "client-a", f"{number}.txt", f"Document {number} of many.")
     write(places, "client-b", "one.txt", "The only one.")

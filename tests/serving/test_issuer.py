@@ -130,7 +130,7 @@ async def test_a_rotated_key_is_fetched_and_an_unknown_one_waits(
 ) -> None:
     clock = [time.monotonic()]
     kept = functools.partial(RemoteKeys, clock=lambda: clock[0])
-    monkeypatch.setattr("commission_mcp.identity.remote_keys.RemoteKeys", kept)
+    monkeypatch.setattr("commission_mcp.identity.remote_keys.RemoteKeys", kept)  # its clock is the test's
     async with running(serving, published) as server:
         first = (await server.post(token(OLD, "old"))).status_code
         unknown = [(await server.post(token(NEW, f"new-{number}"))).status_code for number in range(20)]

@@ -243,7 +243,9 @@ async def test_the_audit_login_can_do_nothing_else(installation: Installation) -
 async def test_a_database_that_is_away_is_a_refusal_within_bounds(
     postgres_18: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("commission_mcp.storage.audit.log._WAIT_S", 0.3)
+    monkeypatch.setattr(
+        "commission_mcp.storage.audit.log._WAIT_S", 0.3
+    )  # a database that stays away, without 30 s of it
     nowhere = AuditLog("host=/nowhere connect_timeout=1", b"key")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(nowhere.run)
@@ -260,7 +262,7 @@ async def test_an_answer_that_cannot_be_recorded_is_not_given(
 ) -> None:
     async with connect(postgres_18) as client:
         await client.call_tool("schema", {})
-        monkeypatch.setattr("commission_mcp.storage.audit.log._WAITING_MAX", 0)
+        monkeypatch.setattr("commission_mcp.storage.audit.log._WAITING_MAX", 0)  # full from the start
         result = await client.call_tool("query", {"sql": "SELECT 1"})
 
     assert result.is_error
