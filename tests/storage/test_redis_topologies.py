@@ -26,7 +26,7 @@ from commission_mcp.embedded.binaries import valkey_server
 from commission_mcp.errors import Refused
 from commission_mcp.storage import Credentials
 from commission_mcp.storage.query_cache.records import Kept
-from commission_mcp.storage.query_cache.shelf import SCRIPTS, Shelf
+from commission_mcp.storage.query_cache.store import SCRIPTS, AnswerStore
 from commission_mcp.storage.redis_connections import RedisServer, open_redis
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.redis_servers import redis_state
@@ -117,9 +117,9 @@ async def opened(url: str, limits: RedisLimits = LIMITS) -> AsyncGenerator[Sessi
 
 
 @asynccontextmanager
-async def shelved(url: str) -> AsyncGenerator[tuple[RedisServer, Shelf]]:
+async def opened_store(url: str) -> AsyncGenerator[tuple[RedisServer, AnswerStore]]:
     async with open_redis(url, SCRIPTS, LIMITS) as server:
-        yield server, Shelf(server)
+        yield server, AnswerStore(server)
 
 
 async def converse(sessions: Sessions, times: int = 12) -> None:
@@ -140,14 +140,14 @@ async def converse(sessions: Sessions, times: int = 12) -> None:
         assert len((await sessions.sessions(caller, sessions_max=times + 1)).sessions) == times - 1
 
 
-async def keep(server: RedisServer, shelf: Shelf, times: int = 40) -> None:
+async def keep(server: RedisServer, store: AnswerStore, times: int = 40) -> None:
     """Answers of two clients; those of one are removed, and no other."""
     for client_id in ("client-a", "client-ab"):
         for number in range(times):
             name = f"cm:1:q:{{{client_id}}}:{number}"
-            assert await shelf.fetch(name, "token", turn_ms=1000) == (True, None)
-            assert await shelf.end_turn(name, "token", Kept(name, b"answer", 60_000))
-            assert await shelf.fetch(name, "token", turn_ms=1000) == (False, b"answer")
+            assert await store.fetch(name, "token", turn_ms=1000) == (True, None)
+            assert await store.end_turn(name, "token", Kept(name, b"answer", 60_000))
+            assert await store.fetch(name, "token", turn_ms=1000) == (False, b"answer")
     assert await server.remove("cm:1:q:{client-a}:") == times
     assert await server.remove("cm:1:q:{client-a}:") == 0
     assert await server.remove("cm:1:q:") == times
@@ -156,9 +156,9 @@ async def keep(server: RedisServer, shelf: Shelf, times: int = 40) -> None:
 async def test_a_cluster_of_three_serves_conversations_and_cache() -> None:
     async with cluster() as ports:
         url = f"redis+cluster://:{PASSWORD}@{hosts(ports)}"
-        async with opened(url) as sessions, shelved(url) as (server, shelf):
+        async with opened(url) as sessions, opened_store(url) as (server, store):
             await converse(sessions)
-            await keep(server, shelf)
+            await keep(server, store)
         state = await redis_state(url)
 
     assert state.version.startswith("Valkey")
@@ -223,9 +223,9 @@ async def test_after_a_failover_the_sentinels_name_the_new_primary() -> None:
         await until(is_linked)
         named = hosts([free_port(), sentinel])
         url = f"redis+sentinel://:{PASSWORD}@{named}/history?sentinel_password={PASSWORD}-sentinel"
-        async with opened(url) as sessions, shelved(url) as (server, shelf):
+        async with opened(url) as sessions, opened_store(url) as (server, store):
             await converse(sessions, times=2)
-            await keep(server, shelf, times=3)
+            await keep(server, store, times=3)
             await command(primary, "WAIT", 1, 5000)
             first.kill()
 
@@ -312,9 +312,9 @@ async def test_tls_with_certificates_on_both_sides_and_a_user_of_its_own(
 ) -> None:
     async with tls_server(debian_redis, certificates) as port:
         url = tls_url(port, certificates)
-        async with opened(url) as sessions, shelved(url) as (server, shelf):
+        async with opened(url) as sessions, opened_store(url) as (server, store):
             await converse(sessions)
-            await keep(server, shelf)
+            await keep(server, store)
         assert (await redis_state(url)).version.startswith("Redis 7")
 
 

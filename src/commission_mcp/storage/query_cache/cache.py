@@ -19,15 +19,15 @@ import anyio.to_thread
 from commission_mcp.errors import Refused
 from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.query_cache.answer import Answer
+from commission_mcp.storage.query_cache.breaker import Unavailable
 from commission_mcp.storage.query_cache.flights import Flights
 from commission_mcp.storage.query_cache.question import Question, prefix
 from commission_mcp.storage.query_cache.records import Kept, Record, Records
-from commission_mcp.storage.query_cache.trouble import Unserved
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.redis_servers import RedisState
 
 if TYPE_CHECKING:
-    from commission_mcp.storage.query_cache.shelf import Shelf
+    from commission_mcp.storage.query_cache.store import AnswerStore
 
 TTL_S = 300.0
 _TURN_S = 5  # how long another process is waited for; a slower query may run once in each
@@ -76,7 +76,7 @@ class QueryCache:
     """Gives answers; see `open_query_cache`.
 
     Args:
-        shelf: Where answers are kept; None when there is no such place.
+        store: Where answers are kept; None when there is no such place.
         credentials: What answers are sealed with, and their names made.
         ttl_s: How long an answer is kept.
         clock: What tells the time, in seconds since 1970.
@@ -85,14 +85,14 @@ class QueryCache:
 
     def __init__(
         self,
-        shelf: Shelf | None,
+        store: AnswerStore | None,
         credentials: Credentials,
         *,
         ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._shelf = shelf
+        self._store = store
         self._records = Records(credentials.sealing_key("query cache"))
         self._naming = credentials.sealing_key("query cache names")
         self._flights: Flights[Found] = Flights()
@@ -121,7 +121,7 @@ class QueryCache:
         Raises:
             Refused: with `E_REDIS_UNREACHABLE`, `E_REDIS_READ_ONLY` or `E_BUSY`; some may be forgotten then.
         """
-        return 0 if self._shelf is None else await self._shelf.clear(prefix(client_id))
+        return 0 if self._store is None else await self._store.clear(prefix(client_id))
 
     async def state(self) -> RedisState | None:
         """What the server says of itself; None where nothing is kept.
@@ -129,55 +129,55 @@ class QueryCache:
         Raises:
             Refused: with `E_REDIS_UNREACHABLE`.
         """
-        return None if self._shelf is None else await self._shelf.state()
+        return None if self._store is None else await self._store.state()
 
     async def _find(self, question: Question, name: str, read: Read) -> Found:
-        if self._shelf is None:
+        if self._store is None:
             return _bypassing(await read())
         try:
-            found = await self._kept_or_turn(self._shelf, name)
-        except Unserved:
+            found = await self._kept_or_turn(self._store, name)
+        except Unavailable:
             return _bypassing(await read())
         if isinstance(found, Answer):
             return Found(found, question.admission.versions, Outcome.HIT)
-        return await self._make(self._shelf, question, name, found, read)
+        return await self._make(self._store, question, name, found, read)
 
-    async def _kept_or_turn(self, shelf: Shelf, name: str) -> Answer | _Turn:
+    async def _kept_or_turn(self, store: AnswerStore, name: str) -> Answer | _Turn:
         """The answer that is kept, or the turn to read it."""
         turn = _Turn(secrets.token_hex(8))
-        given, sealed = await shelf.fetch(name, turn.token, turn_ms=_TURN_S * 1000)
+        given, sealed = await store.fetch(name, turn.token, turn_ms=_TURN_S * 1000)
         if given:
             return turn
         record = self._open(name, sealed)
         if record is None:
-            return await self._await_turn(shelf, name)
+            return await self._await_turn(store, name)
         if record.is_due(self._clock(), self._chance()):
-            return await self._early_turn(shelf, name, sealed) or record.answer
+            return await self._early_turn(store, name, sealed) or record.answer
         return record.answer
 
-    async def _early_turn(self, shelf: Shelf, name: str, sealed: bytes | None) -> _Turn | None:
+    async def _early_turn(self, store: AnswerStore, name: str, sealed: bytes | None) -> _Turn | None:
         """The turn to renew an answer that is good for a little longer, unless somebody has it or has done it."""
         turn = _Turn(secrets.token_hex(8))
         try:
-            given, sealed_now = await shelf.claim(name, turn.token, turn_ms=_TURN_S * 1000)
-        except Unserved:
+            given, sealed_now = await store.claim(name, turn.token, turn_ms=_TURN_S * 1000)
+        except Unavailable:
             return None
         if given and sealed_now == sealed:
             return turn
         if given:
-            await shelf.end_turn(name, turn.token, None)
+            await store.end_turn(name, turn.token, None)
         return None
 
-    async def _await_turn(self, shelf: Shelf, name: str) -> Answer | _Turn:
+    async def _await_turn(self, store: AnswerStore, name: str) -> Answer | _Turn:
         """The turn to read an answer, or the answer when another process has read it meanwhile."""
         turn = _Turn(secrets.token_hex(8))
         with anyio.move_on_after(_TURN_S):
             while True:
-                given, sealed = await shelf.claim(name, turn.token, turn_ms=_TURN_S * 1000)
+                given, sealed = await store.claim(name, turn.token, turn_ms=_TURN_S * 1000)
                 record = self._open(name, sealed)
                 if record is not None:
                     if given:
-                        await shelf.end_turn(name, turn.token, None)
+                        await store.end_turn(name, turn.token, None)
                     return record.answer
                 if given:
                     return turn
@@ -188,7 +188,7 @@ class QueryCache:
         record = self._records.open(name, sealed)
         return record if record is not None and self._clock() < record.expires_at_s else None
 
-    async def _make(self, shelf: Shelf, question: Question, name: str, turn: _Turn, read: Read) -> Found:
+    async def _make(self, store: AnswerStore, question: Question, name: str, turn: _Turn, read: Read) -> Found:
         """Read the answer, and keep it under the versions that it was read in."""
         started_s = time.perf_counter()
         kept, stays = None, False
@@ -197,7 +197,7 @@ class QueryCache:
             kept = self._to_keep(question, made, time.perf_counter() - started_s)
         finally:
             with anyio.CancelScope(shield=True):
-                stays = await shelf.end_turn(name, turn.token, kept)
+                stays = await store.end_turn(name, turn.token, kept)
         return Found(made.answer, made.versions, Outcome.MISS if stays else Outcome.BYPASS)
 
     def _to_keep(self, question: Question, made: Made, cost_s: float) -> Kept | None:
@@ -223,20 +223,19 @@ async def open_query_cache(
     if ttl_s == 0:
         yield QueryCache(None, credentials)
         return
-    await anyio.to_thread.run_sync(
-        import_module, f"{__package__}.shelf"
-    )  # 150 ms that the event loop has better use for
-    from commission_mcp.storage.query_cache.shelf import SCRIPTS, Shelf  # noqa: PLC0415 - imports redis
+    # The import takes 150 ms, for which the event loop has better use.
+    await anyio.to_thread.run_sync(import_module, f"{__package__}.store")
+    from commission_mcp.storage.query_cache.store import SCRIPTS, AnswerStore  # noqa: PLC0415 - imports redis
     from commission_mcp.storage.redis_connections import open_redis  # noqa: PLC0415 - as above
 
     limits = RedisLimits(connections_max, wait_ms // 4, wait_ms, wait_ms * 2, pauses_ms=())
     async with AsyncExitStack() as stack:
         try:
-            shelf = Shelf(await stack.enter_async_context(open_redis(url, SCRIPTS, limits)))
+            store = AnswerStore(await stack.enter_async_context(open_redis(url, SCRIPTS, limits)))
         except Refused as refused:
             _log.warning("there is no query cache", extra={"code": refused.problems[0].code})
-            shelf = None
-        yield QueryCache(shelf, credentials, ttl_s=ttl_s)
+            store = None
+        yield QueryCache(store, credentials, ttl_s=ttl_s)
 
 
 def _bypassing(made: Made) -> Found:

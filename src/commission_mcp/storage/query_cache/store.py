@@ -12,8 +12,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from commission_mcp.errors import Code, Refused
+from commission_mcp.storage.query_cache.breaker import CircuitBreaker, Outage, Unavailable
 from commission_mcp.storage.query_cache.records import Kept
-from commission_mcp.storage.query_cache.trouble import Trouble, Unserved
 from commission_mcp.storage.redis_connections import Command, RedisServer, Script
 from commission_mcp.storage.redis_servers import RedisState
 
@@ -27,11 +27,10 @@ return { 0, false }
 _RELEASE = Script('if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0')
 SCRIPTS = (_FETCH, _RELEASE)
 
-
 _PAUSE_S = 1.0  # how long a server that failed is left alone
 
 
-class Shelf:
+class AnswerStore:
     """Keeps bytes under names for a while, and lets one of all processes take a name's turn.
 
     Args:
@@ -41,10 +40,9 @@ class Shelf:
 
     def __init__(self, server: RedisServer, clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
-        self._clock = clock
-        self._unreached = Trouble("is not reached")
-        self._unwritable = Trouble("takes no writes")
-        self._retry_at_s = clock()
+        self._breaker = CircuitBreaker(_PAUSE_S, clock)
+        self._unreached = Outage("is not reached")
+        self._unwritable = Outage("takes no writes")
 
     async def fetch(self, name: str, token: str, *, turn_ms: int) -> tuple[bool, bytes | None]:
         """What is kept under a name; where nothing is, whether it is this caller's turn to fill it.
@@ -55,7 +53,7 @@ class Shelf:
             turn_ms: How long a turn lasts at most.
 
         Raises:
-            Unserved: when the server does not tell.
+            Unavailable: when the server does not tell.
         """
         ((given, kept),) = await self._send(_FETCH.call([name, _turn(name)], token, turn_ms))
         return bool(given), kept
@@ -69,7 +67,7 @@ class Shelf:
             turn_ms: How long a turn lasts at most.
 
         Raises:
-            Unserved: when the server does not tell.
+            Unavailable: when the server does not tell.
         """
         claiming: Command = ("SET", _turn(name), token, "NX", "PX", turn_ms)
         given, kept = await self._send(claiming, ("GET", name), writing=True)
@@ -83,7 +81,7 @@ class Shelf:
                 await self._send(release)
             else:
                 await self._send(("SET", kept.name, kept.content, "PX", kept.ttl_ms), release, writing=True)
-        except Unserved:
+        except Unavailable:
             return False  # a turn ends by itself
         return kept is not None
 
@@ -104,34 +102,27 @@ class Shelf:
         return RedisState.of(await self._server.info())
 
     async def _send(self, *commands: Command, writing: bool = False) -> list[Any]:
-        if not self._may_try():
-            raise Unserved
+        if not self._breaker.allows():
+            raise Unavailable
         try:
             answers = await self._server.send(*commands)
         except Refused as refused:
             self._note(refused.problems[0].code)
-            raise Unserved from None
+            raise Unavailable from None
         except ResponseError:
-            raise Unserved from None  # something that is not ours lies under the name, or the server knows us no more
-        self._unreached.note(present=False)
+            raise Unavailable from None  # what lies under the name is not ours, or the server knows us no more
+        self._breaker.succeeded()
+        self._unreached.note(lasts=False)
         if writing:
-            self._unwritable.note(present=False)
+            self._unwritable.note(lasts=False)
         return answers
-
-    def _may_try(self) -> bool:
-        now_s = self._clock()
-        if now_s < self._retry_at_s:
-            return False
-        if self._unreached.present:
-            self._retry_at_s = now_s + _PAUSE_S  # this call finds out for all
-        return True
 
     def _note(self, code: Code) -> None:
         if code is Code.REDIS_UNREACHABLE:
-            self._unreached.note(present=True, code=code)
-            self._retry_at_s = self._clock() + _PAUSE_S
+            self._breaker.failed()
+            self._unreached.note(lasts=True, code=code)
         elif code is not Code.BUSY:
-            self._unwritable.note(present=True, code=code)
+            self._unwritable.note(lasts=True, code=code)
 
 
 def _turn(name: str) -> str:
