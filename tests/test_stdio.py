@@ -55,10 +55,10 @@ def serving(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def host(settings: Settings) -> AsyncGenerator[Client]:
+async def host(settings: Settings, variables: dict[str, str] | None = None) -> AsyncGenerator[Client]:
     command, *arguments = serving(settings)
     with tempfile.TemporaryFile("w+") as log:
-        server = StdioServerParameters(command=command, args=arguments)
+        server = StdioServerParameters(command=command, args=arguments, env=variables)
         async with Client(stdio_client(server, errlog=log)) as client:
             yield client
 
@@ -195,3 +195,23 @@ async def conversation(client: Client) -> str:
     answer: dict[str, Any] = result.structured_content or {}
     messages: list[dict[str, Any]] = answer.get("messages", [])
     return " ".join(str(message["content"]) for message in messages)
+
+
+async def test_a_token_in_the_environment_says_who_calls(settings: Settings) -> None:
+    key = "a key for the tokens of this installation, long enough for it"
+    environment = {**os.environ, "COMMISSION_DATA_DIRECTORY": str(settings.data_directory), "COMMISSION_TOKEN_KEY": key}
+    for arguments in (
+        ("user", "set", "hopper", "--client", "acme", "--roles", "analyst,auditor"),
+        ("token", "--subject", "hopper", "--client", "acme", "--roles", "auditor"),
+    ):
+        command = [sys.executable, "-m", "commission_mcp", *arguments]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    async with host(settings, {"COMMISSION_TOKEN": done.stdout.strip(), "COMMISSION_TOKEN_KEY": key}) as client:
+        refused = await client.call_tool("query", {"sql": "SELECT 1"})
+        result = await client.call_tool("audit_log", {"subject": "hopper"})
+    content: dict[str, Any] = result.structured_content or {}
+    row = content["rows"][0]
+
+    assert refused.is_error
+    assert row[2:5] == ["hopper", "commission-mcp", "verified"]
+    assert row[8] == "E_ROLE_REQUIRED"

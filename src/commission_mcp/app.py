@@ -49,6 +49,7 @@ from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open
 
 if TYPE_CHECKING:
     from commission_mcp.storage.rates import RateLimits
+    from commission_mcp.verification import OwnToken
 
 T = TypeVar("T")
 
@@ -159,7 +160,8 @@ class App:
         trail: Notes what was asked, where that is wanted.
         runs: Calculations that go on behind an answer.
         opening_library: The documents, which are opened when first asked for; see `library`.
-        verified: Whether every request brings a caller of its own; without that the operator's word counts.
+        verified: Whether every request brings a caller of its own.
+        own_token: The token of a connection with one caller. Without it and `verified`, the operator's word counts.
         limits: What holds callers to their share, where there are many.
         observe: Learns how each call ended, where somebody counts.
     """
@@ -171,8 +173,14 @@ class App:
     opening_library: Opening[Library]
     trail: Trail | None = None
     verified: bool = False
+    own_token: OwnToken | None = None
     limits: CallLimits | None = None
     observe: Callable[[CallReport], None] | None = None
+
+    @property
+    def assurance(self) -> str:
+        """How callers are known: ``verified`` by a token, or ``asserted`` by the operator."""
+        return "asserted" if self.own_token is None and not self.verified else "verified"
 
     async def database(self) -> Database:
         """The open database.
@@ -234,12 +242,12 @@ def operator(settings: Settings) -> Caller:
 
 
 # What is served now, in the task that serves it: some handlers of the SDK are called without their request.
-_caller_of_request: ContextVar[Caller | None] = ContextVar("caller_of_request", default=None)
+_caller_of_request: ContextVar[Caller | Refused | None] = ContextVar("caller_of_request", default=None)
 
 
 @contextmanager
-def serving_request_of(caller: Caller | None) -> Generator[None]:
-    """Serve one request, which this verified caller made."""
+def serving_request_of(caller: Caller | Refused | None) -> Generator[None]:
+    """Serve one request, which this verified caller made, or somebody who cannot be verified, and why not."""
     token = _caller_of_request.set(caller)
     try:
         yield
@@ -267,15 +275,27 @@ def give_user_time(user_s: float) -> None:
         scope.deadline += user_s
 
 
+async def connection_caller(app: App) -> Caller | Refused | None:
+    """The verified caller of a connection that has one, or why there is none; None without a token of its own."""
+    if app.own_token is None:
+        return None
+    try:
+        return await app.own_token.caller()
+    except Refused as refused:
+        return refused
+
+
 def request_caller(app: App) -> Caller:
-    """Who makes the request that is being served: over HTTP the verified caller, over stdio the operator's word.
+    """Who makes the request that is being served: the verified caller, or over stdio the operator's word.
 
     Raises:
         Refused: when nobody can be named.
     """
-    if not app.verified:
+    if app.assurance == "asserted":
         return operator(app.settings)
     caller = _caller_of_request.get()
+    if isinstance(caller, Refused):
+        raise Refused(*caller.problems)
     if caller is None:
         raise Refused(Problem(Code.TOKEN, "This request has no verified caller.", "Connect with a token."))
     return caller
@@ -311,7 +331,9 @@ async def open_app(
     opening = Opening(lambda: open_storage(settings))
     sessions = Opening(lambda: open_history(settings), lazy=True)
     library = Opening(lambda: open_documents(settings), lazy=True)
-    async with anyio.create_task_group() as tasks:
+    async with _own_token(None if verified else settings) as own_token, anyio.create_task_group() as tasks:
+        if own_token is not None:
+            tasks.start_soon(own_token.check)
         tasks.start_soon(opening.run)
         tasks.start_soon(sessions.run)
         tasks.start_soon(library.run)
@@ -337,6 +359,7 @@ async def open_app(
                 library,
                 trail,
                 verified=verified,
+                own_token=own_token,
                 limits=limits,
                 observe=observe,
             )
@@ -344,6 +367,17 @@ async def open_app(
             if trail is not None:
                 await trail.finish(_TRAIL_PATIENCE_S)
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _own_token(settings: Settings | None) -> AsyncGenerator[OwnToken | None]:
+    if settings is None or settings.token is None:
+        yield None
+        return
+    from commission_mcp.verification import open_own_token  # noqa: PLC0415 - it imports jwt and cryptography
+
+    async with open_own_token(settings) as token:
+        yield token
 
 
 @dataclass(frozen=True, slots=True)

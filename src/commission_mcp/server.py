@@ -39,7 +39,7 @@ from pydantic import AnyUrl, ValidationError
 
 from commission_mcp import __version__
 from commission_mcp.access import Demand, perform, roles_to_show
-from commission_mcp.app import App, open_app, request_caller, serving_request_of
+from commission_mcp.app import App, connection_caller, open_app, request_caller, serving_request_of
 from commission_mcp.domain.caller import Caller
 from commission_mcp.domain.permissions import ANSWERS_ALWAYS, prompt_roles, resource_roles, tool_roles
 from commission_mcp.errors import PROBLEMS_META, Code, Problem, Refused
@@ -140,7 +140,10 @@ class CommissionServer(MCPServer[App]):
         """The resources that the caller may read."""
         roles = await roles_to_show(self.app)
         fixed = [resource for resource in await super().list_resources() if roles & resource_roles(str(resource.uri))]
-        return [*fixed, *(await documents.listed(self.app) if roles & resource_roles(documents.SCHEME) else [])]
+        try:
+            return [*fixed, *(await documents.listed(self.app) if roles & resource_roles(documents.SCHEME) else [])]
+        except Refused as refused:
+            raise MCPError(code=INVALID_PARAMS, message=str(refused)) from None
 
     async def list_resource_templates(self) -> list[ListedTemplate]:
         """The families of resources that the caller may read."""
@@ -308,7 +311,7 @@ def _caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller | None:
 
 
 async def _with_caller(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    with serving_request_of(_caller_of(ctx)):
+    with serving_request_of(_caller_of(ctx) or await connection_caller(ctx.lifespan_context)):
         return await call_next(ctx)
 
 

@@ -21,11 +21,11 @@ from pydantic import SecretStr
 from commission_mcp.domain.caller import Role
 from commission_mcp.identity import SharedKey, TokenRules, mint_token
 from commission_mcp.serving.application import HttpApplication
-from commission_mcp.serving.identity import token_rules
 from commission_mcp.serving.workers import http_config
 from commission_mcp.settings import Settings
 from commission_mcp.storage import administration
 from commission_mcp.storage.users import User, set_user
+from commission_mcp.verification import token_rules
 
 if TYPE_CHECKING:
     from conftest import Installation

@@ -272,7 +272,7 @@ async def test_an_answer_that_cannot_be_recorded_is_not_given(
 
 async def test_an_acknowledged_entry_survives_the_death_of_the_database(postgres_18: Installation) -> None:
     """Writers go on while PostgreSQL is killed under them: nothing acknowledged is lost, the chain is whole."""
-    rounds = 20 if os.environ.get("COMMISSION_TEST_CAMPAIGN") == "full" else 2
+    rounds = 25 if os.environ.get("COMMISSION_TEST_CAMPAIGN") == "full" else 2
     data = Path(postgres_18.variables["COMMISSION_DATA_DIRECTORY"])
     acknowledged: set[str] = set()
 

@@ -76,7 +76,8 @@ async def roles_to_show(app: App) -> frozenset[Role]:
     """The roles of whoever asks for a list.
 
     The database's word counts as soon as it is open: a host that starts the server is not kept waiting for that. Where
-    it cannot be asked, the list shows what the caller claims; the call itself is another matter.
+    it cannot be asked, the list shows what the caller claims; the call itself is another matter. So does that of a
+    connection whose token is not good any more: its calls are refused in words, which nobody would read of no tools.
     """
     try:
         caller = request_caller(app)
@@ -189,7 +190,7 @@ class _Call:
             client_id=caller.client_id,
             issuer=caller.issuer,
             subject=caller.subject,
-            assurance="verified" if self._app.verified else "asserted",
+            assurance=self._app.assurance,
             action=demand.action,
             object=self._name,
             phase=phase,

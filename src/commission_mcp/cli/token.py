@@ -32,7 +32,7 @@ def token(
 
     from commission_mcp.domain.caller import client_id
     from commission_mcp.identity import SharedKey, mint_token
-    from commission_mcp.serving.identity import token_rules
+    from commission_mcp.verification import token_rules
 
     settings = load(data_directory, env_file).settings
     if settings.token_key is None:
@@ -59,6 +59,6 @@ def token(
 
 def token_issuer(settings: Settings) -> str:
     """The issuer that tokens name."""
-    from commission_mcp.serving.identity import token_rules
+    from commission_mcp.verification import token_rules
 
     return token_rules(settings).issuer

@@ -17,6 +17,7 @@ from commission_mcp.storage import (
     prove_denied_reads,
 )
 from commission_mcp.storage.redis_servers import redis_state
+from commission_mcp.verification import open_own_token
 
 
 async def postgresql(loaded: Loaded, reached: Reached) -> Findings:
@@ -39,14 +40,17 @@ async def postgresql(loaded: Loaded, reached: Reached) -> Findings:
 
 async def client(loaded: Loaded, reached: Reached) -> Findings:
     """The client of a stdio server, and the proof that its login reads nothing else."""
-    if loaded.settings.client_id is None:
+    if loaded.settings.token is None and loaded.settings.client_id is None:
         note = "A stdio server needs one: set COMMISSION_CLIENT_ID; `commission-mcp client list` shows the clients."
         yield Finding.good("client", "none chosen", note)
         return
     async with open_database(reached.address, reached.credentials, DatabaseLimits(), ReplicaAddresses()) as database:
-        admission = await database.admit(operator(loaded.settings))
+        async with open_own_token(loaded.settings) as token:
+            caller = operator(loaded.settings) if token is None else await token.caller()
+        admission = await database.admit(caller)
     roles = ", ".join(sorted(admission.caller.roles)) or "none"
-    yield Finding.good("client", f"{admission.caller.client_id}, roles: {roles}")
+    who = caller.client_id if token is None else f"{caller.client_id}, {caller.subject} by COMMISSION_TOKEN"
+    yield Finding.good("client", f"{who}, roles: {roles}")
     await prove_denied_reads(reached.address, reached.credentials, admission)
     yield Finding.good("isolation: proof", "its login reads its own rows only; the tables themselves are denied")
 

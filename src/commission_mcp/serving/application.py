@@ -27,9 +27,10 @@ from commission_mcp.logs import configure_logs
 from commission_mcp.server import CommissionServer, build_server
 from commission_mcp.serving.addresses import Names
 from commission_mcp.serving.endpoint import VERIFIER_STATE, Endpoint, RequestLimits
-from commission_mcp.serving.identity import open_verifier, token_rules
+from commission_mcp.serving.identity import open_callers
 from commission_mcp.serving.metrics import Metrics, metrics_page
 from commission_mcp.settings import Settings
+from commission_mcp.verification import token_rules
 
 PATH = "/mcp"
 _METADATA = "/.well-known/oauth-protected-resource"
@@ -75,7 +76,7 @@ def web_application(server: CommissionServer, settings: Settings, metrics: Metri
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, object]]:
-        async with open_verifier(settings) as verifier, server.session_manager.run():
+        async with open_callers(settings) as verifier, server.session_manager.run():
             yield {VERIFIER_STATE: verifier}
 
     routes = [

@@ -147,6 +147,13 @@ def keys_url(text: str | None) -> str | None:
     return url
 
 
+def token(secret: SecretStr | None) -> SecretStr | None:
+    """A signed token, as it stands in one line."""
+    if secret is not None and any(mark.isspace() for mark in secret.get_secret_value().strip()):
+        raise unusable("A token has no blanks or line ends within.", "Write the token alone, without `Bearer`.")
+    return secret
+
+
 def token_key(secret: SecretStr | None) -> SecretStr | None:
     """A key for signing that cannot be guessed."""
     return master_secret(secret)

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         default=frozenset({Role.ANALYST, Role.PLAN_AUTHOR}),
         description="What that user may do, separated by commas; the user's roles in the database narrow it.",
     )
+    token: Annotated[SecretStr | None, AfterValidator(checks.token), Confidential()] = Field(
+        default=None,
+        description="A signed token that says who that user is, in place of the three settings above; verified as over "
+        "HTTP. The client is still chosen here where the token grants several.",
+    )
 
     # Who is asking, over HTTP
     http_identity: Annotated[Literal["token", "operator"], BeforeValidator(checks.lowered)] = Field(
