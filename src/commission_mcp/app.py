@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
 import anyio
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import AcceptedElicitation, Context
 from mcp.server.mcpserver.resolve import Resolve
 
 from commission_mcp.documents.limits import ReadingLimits
@@ -606,6 +606,9 @@ async def current_progress(ctx: Context[App]) -> Progress:
 
     return tell
 
+
+# pydantic makes this class anew, in 0.2 ms, for each call in which the SDK asks for it while nobody else holds it.
+ResolvedValue: TypeAlias = AcceptedElicitation[Any]
 
 CurrentApp: TypeAlias = Annotated[App, Resolve(current_app)]
 CurrentCaller: TypeAlias = Annotated[Caller, Resolve(current_caller)]

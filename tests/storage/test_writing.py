@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
@@ -87,6 +88,16 @@ async def test_a_reading_transaction_cannot_write(installation: Installation) ->
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             async with database.writing(ALICE, read_only=True) as mine:
                 await mine.execute("UPDATE cm.uom SET name = 'Half'")
+
+
+@pytest.mark.parametrize("name", ["alice\0of nobody", "alice\ud800"])
+async def test_a_name_that_the_database_cannot_hold_is_nobodys(installation: Installation, name: str) -> None:
+    """On the wire a NUL ends a text: what follows it must not be what tells two users apart."""
+    async with opened(installation) as database:
+        for caller in (replace(ALICE, subject=name), replace(ALICE, client_id=f"client-a{name[5:]}")):
+            with pytest.raises(Refused) as refused:
+                await database.admit(caller)
+            assert [problem.code for problem in refused.value.problems] == [Code.USER_UNKNOWN]
 
 
 async def test_an_unknown_user_does_not_come_in(installation: Installation) -> None:

@@ -16,7 +16,7 @@ from commission_mcp.sqlguard import Relations, Select, parse_select
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.catalog import Catalog, read_catalog
 from commission_mcp.storage.credentials import GATE, WRITER, Credentials
-from commission_mcp.storage.gate import Admission, Gate, Pool, unavailable
+from commission_mcp.storage.gate import PREPARE_ADMIT, Admission, Gate, Pool, unavailable
 from commission_mcp.storage.isolation import Breach, find_breaches, refuse_breaches
 from commission_mcp.storage.prepare import check_version, require_prepared, unreachable
 from commission_mcp.storage.reading import PREPARE_VERSIONS, Reading, ReadLimits
@@ -241,6 +241,10 @@ async def gate_connection(address: Address, credentials: Credentials) -> AsyncGe
         yield connection
 
 
+async def _prepare_gate(connection: psycopg.AsyncConnection) -> None:
+    await connection.execute(PREPARE_ADMIT)
+
+
 @asynccontextmanager
 async def _gate_pool(address: Address, credentials: Credentials) -> AsyncGenerator[Pool]:
     pool: Pool = AsyncConnectionPool(
@@ -249,6 +253,7 @@ async def _gate_pool(address: Address, credentials: Credentials) -> AsyncGenerat
         max_size=_GATE_CONNECTIONS_MAX,
         timeout=_GATE_WAIT_S,
         kwargs={"autocommit": True, "prepare_threshold": 1},
+        configure=_prepare_gate,
         check=None,
         open=False,
         name="gate",

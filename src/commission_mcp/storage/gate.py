@@ -8,12 +8,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import orjson
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commission_mcp.domain.caller import Caller, MaskingClass, Role
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.wire import Statement, ask
+
+# Prepared once on each connection; the names that its answer has are those of the function's columns.
+PREPARE_ADMIT = "PREPARE admit (text, text, text) AS SELECT row_to_json(a)::text FROM cm_priv.admit($1, $2, $3) a"
 
 Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]
 
@@ -76,11 +81,10 @@ class Gate:
         if ahead is not None and ahead[0] == caller:
             _ahead.set(None)
             return ahead[1]
-        row = await self._ask(caller)
-        client_active, user_active, user_id, roles, epoch, masked, clear, rules, time_zone, versions, today, ttl_s = row
-        if client_active is None:
+        known = await self._ask(caller)
+        if known["client_active"] is None:
             raise _unknown_client(caller)
-        if not client_active:
+        if not known["client_active"]:
             raise Refused(
                 Problem(
                     Code.CLIENT_DISABLED,
@@ -88,13 +92,19 @@ class Gate:
                     "Ask the operator of this server; `commission-mcp client set --enable` undoes it.",
                 )
             )
-        if not user_active:
+        if not known["user_active"]:
             raise _unknown_user(caller)
-        granted = replace(caller, roles=caller.roles & {Role(role) for role in roles})
-        logins = {MaskingClass.MASKED: masked, MaskingClass.CLEAR: clear}
-        visible = rules.get(granted.masking, {})
+        granted = replace(caller, roles=caller.roles & {Role(role) for role in known["roles"]})
         return Admission(
-            granted, user_id, logins[granted.masking], epoch, visible, time_zone, versions, today.isoformat(), ttl_s
+            caller=granted,
+            user_id=known["user_id"],
+            login=known["login_masked" if granted.masking is MaskingClass.MASKED else "login_clear"],
+            epoch=known["epoch"],
+            visible=known["visible"].get(granted.masking, {}),
+            time_zone=known["time_zone"],
+            versions=known["versions"],
+            today=known["today"],
+            history_ttl_s=known["history_ttl_s"],
         )
 
     async def ping(self) -> None:
@@ -121,7 +131,7 @@ class Gate:
             cursor = await connection.execute("SELECT * FROM cm_priv.outbox_waiting()")
             return [str(row[0]) for row in await cursor.fetchall()]
 
-    async def _ask(self, caller: Caller) -> tuple[Any, ...]:
+    async def _ask(self, caller: Caller) -> Mapping[str, Any]:
         try:
             return await self._ask_once(caller)
         except PoolTimeout:
@@ -135,15 +145,29 @@ class Gate:
         except psycopg.OperationalError:
             raise unavailable() from None
 
-    async def _ask_once(self, caller: Caller) -> tuple[Any, ...]:
+    async def _ask_once(self, caller: Caller) -> Mapping[str, Any]:
+        asked = Statement(b"admit", _sendable(caller), prepared=True)
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT * FROM cm_priv.admit(%s, %s, %s)", [caller.client_id, caller.issuer, caller.subject]
-            )
-            row = await cursor.fetchone()
-        if row is None:
+            result = await ask(connection, asked)
+        if result.ntuples == 0:
             raise _unknown_client(caller)
-        return row
+        return orjson.loads(result.get_value(0, 0) or b"{}")
+
+
+def _sendable(caller: Caller) -> list[bytes]:
+    """The caller's names as they go out.
+
+    Raises:
+        Refused: when the database could not hold such a name, so that nobody has it.
+    """
+    names = (caller.client_id, caller.issuer, caller.subject)
+    # On the wire U+0000 ends a text, which would make of it somebody else's name.
+    if any("\0" in name for name in names):
+        raise _unknown_user(caller)
+    try:
+        return [name.encode() for name in names]
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise _unknown_user(caller) from None
 
 
 def unavailable() -> Refused:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
+import psycopg
 from psycopg import pq
 
 Parameter = bytes | None
@@ -20,6 +21,7 @@ Parameter = bytes | None
 # While the server sends as fast as libpq reads, one look sees only the first part of what is read, 64 KiB at least for
 # anything large. So what looks small is small, and the rest is measured when it is there.
 _SURELY_SMALL_BYTES = 32 * 1024
+_ANSWER_BYTES_MAX = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,24 @@ async def exchange(
     if seen_bytes > _SURELY_SMALL_BYTES and _size_bytes(results) > bytes_max:
         raise TooMuch
     return results
+
+
+async def ask(connection: psycopg.AsyncConnection, statement: Statement) -> pq.abc.PGresult:
+    """The result of one statement; less work than a cursor, for what runs in every call.
+
+    Raises:
+        psycopg.Error: when it fails; the connection is closed unless it was the server that said so.
+    """
+    try:
+        (result,) = await exchange(connection.pgconn, [statement], bytes_max=_ANSWER_BYTES_MAX)
+    except BaseException:
+        # Cancelled, lost or too much: what comes next on it would be the answer to this.
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+        raise
+    if result.status == pq.ExecStatus.FATAL_ERROR:
+        raise psycopg.errors.error_from_result(result)
+    return result
 
 
 async def _exchanged(

@@ -33,6 +33,8 @@ _UNSEEN = frozenset({"job", "outbox", "plan_draft"})
 
 # Hosts validate answers against the published schema; what it says of items costs them time for every row.
 _Plain = Annotated[list[Any], WithJsonSchema({"type": "array"})]
+_Texts = Annotated[list[str], WithJsonSchema({"type": "array"})]
+_TextOrNull = Annotated[str | None, WithJsonSchema({"type": ["string", "null"]})]
 
 
 class QueryResult(BaseModel):
@@ -42,13 +44,13 @@ class QueryResult(BaseModel):
     rows: _Plain = Field(description="Each row is a list of values.")
     row_count: int = Field(description="Rows in this answer.")
     truncated: bool = Field(description="True when there are further rows.")
-    next_cursor: str | None = Field(description="Pass as `cursor` with the same sql and params for the next rows.")
+    next_cursor: _TextOrNull = Field(description="Pass as `cursor` with the same sql and params for the next rows.")
     cache_hit: bool
     cache: Literal["hit", "miss", "bypass"]
     cache_age_s: float = Field(description="How long ago the rows were read from the database.")
     elapsed_ms: float
     as_of: str = Field(description="Time of the snapshot that the rows are from.")
-    warnings: list[str]
+    warnings: _Texts
 
 
 async def query(

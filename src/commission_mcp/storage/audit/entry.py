@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -48,8 +48,8 @@ class Entry:
     def as_stored(self) -> dict[str, str]:
         """The fields as the database takes them: no character that it could not store."""
         return {
-            name: str(value).replace("\0", "").encode("utf-8", "replace").decode()
-            for name, value in asdict(self).items()
+            name: str(getattr(self, name)).replace("\0", "").encode("utf-8", "replace").decode()
+            for name in self.__slots__
         }
 
 

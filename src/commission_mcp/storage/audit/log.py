@@ -21,6 +21,7 @@ from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.address import Address
 from commission_mcp.storage.audit.entry import Entry, Filters, Phase, Recorded
 from commission_mcp.storage.credentials import AUDIT, Credentials
+from commission_mcp.storage.wire import Statement, ask
 
 COLUMNS = (
     "seq, at, entry_id::text, call_id::text, client_id, issuer, subject, assurance, action, object, phase, outcome, "
@@ -137,14 +138,14 @@ class AuditLog:
         self._in_hand = []
 
     async def _write(self, entries: list[Entry]) -> bool:
-        text = orjson.dumps([entry.as_stored() for entry in entries]).decode()
+        text = orjson.dumps([entry.as_stored() for entry in entries])
         pauses_s = chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
         give_up_s = anyio.current_time() + _TRY_FOR_S
         while anyio.current_time() < give_up_s:
-            await anyio.sleep(next(pauses_s))
+            if pause_s := next(pauses_s):
+                await anyio.sleep(pause_s)
             try:
-                connection = await self._connected()
-                await connection.execute("SELECT cm_priv.audit_append(%s::jsonb)", [text], prepare=True)
+                await ask(await self._connected(), Statement(b"append", [text], prepared=True))
             except psycopg.Error as error:
                 # Whether it was committed is unknown; entries have ids, so that a second attempt does no harm.
                 _log.warning("entries are not written yet", extra={"sqlstate": error.sqlstate, "entries": len(entries)})
@@ -157,6 +158,7 @@ class AuditLog:
     async def _connected(self) -> psycopg.AsyncConnection[TupleRow]:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+            await self._connection.execute("PREPARE append (jsonb) AS SELECT cm_priv.audit_append($1)")
         return self._connection
 
     async def _disconnect(self) -> None:

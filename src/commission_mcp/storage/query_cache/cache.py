@@ -21,6 +21,7 @@ from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.query_cache.answer import Answer
 from commission_mcp.storage.query_cache.breaker import Unavailable
 from commission_mcp.storage.query_cache.flights import Flights
+from commission_mcp.storage.query_cache.keeping import Keeping, open_keeping
 from commission_mcp.storage.query_cache.question import Question, prefix
 from commission_mcp.storage.query_cache.records import Kept, Record, Records
 from commission_mcp.storage.redis_limits import RedisLimits
@@ -41,7 +42,7 @@ class Outcome(StrEnum):
     """How an answer came about."""
 
     HIT = "hit"  # kept, or read for another caller just now
-    MISS = "miss"  # read, and kept
+    MISS = "miss"  # read, and on its way to be kept
     BYPASS = "bypass"  # read, and not kept
 
 
@@ -76,7 +77,7 @@ class QueryCache:
     """Gives answers; see `open_query_cache`.
 
     Args:
-        store: Where answers are kept; None when there is no such place.
+        keeping: Keeps answers; None when there is nowhere to keep them.
         credentials: What answers are sealed with, and their names made.
         ttl_s: How long an answer is kept.
         clock: What tells the time, in seconds since 1970.
@@ -85,14 +86,14 @@ class QueryCache:
 
     def __init__(
         self,
-        store: AnswerStore | None,
+        keeping: Keeping | None,
         credentials: Credentials,
         *,
         ttl_s: float = TTL_S,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._store = store
+        self._keeping = keeping
         self._records = Records(credentials.sealing_key("query cache"))
         self._naming = credentials.sealing_key("query cache names")
         self._flights: Flights[Found] = Flights()
@@ -121,7 +122,10 @@ class QueryCache:
         Raises:
             Refused: with `E_REDIS_UNREACHABLE`, `E_REDIS_READ_ONLY` or `E_BUSY`; some may be forgotten then.
         """
-        return 0 if self._store is None else await self._store.clear(prefix(client_id))
+        if self._keeping is None:
+            return 0
+        await self._keeping.settled()
+        return await self._keeping.store.clear(prefix(client_id))
 
     async def state(self) -> RedisState | None:
         """What the server says of itself; None where nothing is kept.
@@ -129,18 +133,19 @@ class QueryCache:
         Raises:
             Refused: with `E_REDIS_UNREACHABLE`.
         """
-        return None if self._store is None else await self._store.state()
+        return None if self._keeping is None else await self._keeping.store.state()
 
     async def _find(self, question: Question, name: str, read: Read) -> Found:
-        if self._store is None:
+        if self._keeping is None:
             return _bypassing(await read())
+        await self._keeping.settled(name)
         try:
-            found = await self._kept_or_turn(self._store, name)
+            found = await self._kept_or_turn(self._keeping.store, name)
         except Unavailable:
             return _bypassing(await read())
         if isinstance(found, Answer):
             return Found(found, question.admission.versions, Outcome.HIT)
-        return await self._make(self._store, question, name, found, read)
+        return await self._make(self._keeping, question, name, found, read)
 
     async def _kept_or_turn(self, store: AnswerStore, name: str) -> Answer | _Turn:
         """The answer that is kept, or the turn to read it."""
@@ -165,7 +170,7 @@ class QueryCache:
         if given and sealed_now == sealed:
             return turn
         if given:
-            await store.end_turn(name, turn.token, None)
+            await store.end_turn(name, turn.token)
         return None
 
     async def _await_turn(self, store: AnswerStore, name: str) -> Answer | _Turn:
@@ -177,7 +182,7 @@ class QueryCache:
                 record = self._open(name, sealed)
                 if record is not None:
                     if given:
-                        await store.end_turn(name, turn.token, None)
+                        await store.end_turn(name, turn.token)
                     return record.answer
                 if given:
                     return turn
@@ -188,17 +193,21 @@ class QueryCache:
         record = self._records.open(name, sealed)
         return record if record is not None and self._clock() < record.expires_at_s else None
 
-    async def _make(self, store: AnswerStore, question: Question, name: str, turn: _Turn, read: Read) -> Found:
-        """Read the answer, and keep it under the versions that it was read in."""
+    async def _make(self, keeping: Keeping, question: Question, name: str, turn: _Turn, read: Read) -> Found:
+        """Read the answer, and have it kept under the versions that it was read in."""
         started_s = time.perf_counter()
-        kept, stays = None, False
+        kept = None
         try:
             made = await read()
             kept = self._to_keep(question, made, time.perf_counter() - started_s)
         finally:
-            with anyio.CancelScope(shield=True):
-                stays = await store.end_turn(name, turn.token, kept)
-        return Found(made.answer, made.versions, Outcome.MISS if stays else Outcome.BYPASS)
+            if kept is None:
+                with anyio.CancelScope(shield=True):
+                    await keeping.store.end_turn(name, turn.token)
+        if kept is None:
+            return _bypassing(made)
+        keeping.begin(name, turn.token, kept)
+        return Found(made.answer, made.versions, Outcome.MISS)
 
     def _to_keep(self, question: Question, made: Made, cost_s: float) -> Kept | None:
         # The snapshot may be later than the admission, or earlier on a replica: its own versions and date count.
@@ -232,10 +241,11 @@ async def open_query_cache(
     async with AsyncExitStack() as stack:
         try:
             store = AnswerStore(await stack.enter_async_context(open_redis(url, SCRIPTS, limits)))
+            keeping = await stack.enter_async_context(open_keeping(store))
         except Refused as refused:
             _log.warning("there is no query cache", extra={"code": refused.problems[0].code})
-            store = None
-        yield QueryCache(store, credentials, ttl_s=ttl_s)
+            keeping = None
+        yield QueryCache(keeping, credentials, ttl_s=ttl_s)
 
 
 def _bypassing(made: Made) -> Found:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -73,17 +74,14 @@ class AnswerStore:
         given, kept = await self._send(claiming, ("GET", name), writing=True)
         return given is not None, kept
 
-    async def end_turn(self, name: str, token: str, kept: Kept | None) -> bool:
-        """End this caller's turn, if it has it, and keep what came of it; False when the server does not."""
+    async def end_turn(self, name: str, token: str, kept: Kept | None = None) -> None:
+        """End this caller's turn, if it has it, and keep what came of it; a turn that is not ended ends by itself."""
         release = _RELEASE.call([_turn(name)], token)
-        try:
+        with suppress(Unavailable):
             if kept is None:
                 await self._send(release)
             else:
                 await self._send(("SET", kept.name, kept.content, "PX", kept.ttl_ms), release, writing=True)
-        except Unavailable:
-            return False  # a turn ends by itself
-        return kept is not None
 
     async def clear(self, prefix: str) -> int:
         """Remove what is kept under names that begin so; how many there were.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -63,7 +64,7 @@ class Trail:
         """
         if tool in _LEAVE_NO_TRAIL:
             return
-        message = Message("tool", self._hidden(_question(tool, arguments)), _sources(answer), _context(tool, answer))
+        message = Message("tool", _question(tool, arguments), _sources(answer), _context(tool, answer))
         try:
             self._sending.send_nowait((caller, message))
         except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -102,9 +103,11 @@ class Trail:
         return gathered
 
     async def _keep(self, caller: Caller, messages: Sequence[Message]) -> None:
+        # Here and not in `note`: whoever called does not wait for it.
+        fit = [replace(message, content=self._hidden(message.content)) for message in messages]
         try:
             ttl_s = await self._usual_ttl_s(caller)
-            await (await self._sessions()).continue_latest(caller, messages, usual_ttl_s=ttl_s)
+            await (await self._sessions()).continue_latest(caller, fit, usual_ttl_s=ttl_s)
         except Refused as refused:
             # The calls were answered; that they left no trail is no reason to fail anything.
             _log.warning("entries of the trail were not kept", extra={"code": refused.problems[0].code})
