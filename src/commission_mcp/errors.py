@@ -138,6 +138,8 @@ class Code(StrEnum):
     REFUND = "E_REFUND"  # a refund without its sale, or of the wrong sign
     PERIOD = "E_PERIOD"  # a period that cannot be calculated: it overlaps another one, or is not over
     PERIOD_PAID = "E_PERIOD_PAID"  # what was paid is not calculated over
+    PAYOUT_STATE = "E_PAYOUT_STATE"  # the payout is not in a state for this
+    OWN_PAYOUT = "E_OWN_PAYOUT"  # nobody approves the own payout, or one of an own run
 
     # The embedding model
     MODEL_MISSING = "E_MODEL_MISSING"  # not fetched yet, or no such model

@@ -25,6 +25,7 @@ from commission_mcp.cli import (
     user,
 )
 from commission_mcp.cli.index import index
+from commission_mcp.cli.payouts import payouts
 from commission_mcp.cli.report import report
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
@@ -45,6 +46,7 @@ commands.command("doctor")(doctor.doctor)
 commands.command("setup")(setup.setup)
 commands.command("import")(imports.import_file)
 commands.command("run")(run_period)
+commands.command("payouts")(payouts)
 commands.command("index")(index)
 commands.command("report")(report)
 commands.command("query")(ask.query)

@@ -7,7 +7,7 @@ import random
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
@@ -27,6 +27,7 @@ from commission_mcp.client.results import (
     Explanation,
     Health,
     Overview,
+    Payments,
     PlanDraft,
     PromptMessage,
     Schema,
@@ -397,6 +398,40 @@ class AsyncCommissionClient:
             run = CommissionRun.of(await self.execute_tool("run_commissions", arguments, on_progress=on_progress))
             if run.outcome != "running":
                 return run
+
+    async def payouts(
+        self,
+        period: str,
+        action: Literal["show", "approve", "hold", "release", "pay"] = "show",
+        *,
+        run_id: str | None = None,
+        payees: Sequence[str] | None = None,
+        paid_on: date | str | None = None,
+        reference: str | None = None,
+        comment: str | None = None,
+        max_items: int = 10_000,
+    ) -> Payments:
+        """See how the payouts of a period stand, or note what was decided on them; role finance.
+
+        Args:
+            period: Such as 2026-07 or 2026-Q3.
+            action: What was decided.
+            run_id: The run that was looked at; every action but `show` needs it.
+            payees: Only theirs.
+            paid_on: `pay`: the day.
+            reference: `pay`: of the payment.
+            comment: Why; `hold` needs one.
+            max_items: Payouts to return at most.
+        """
+        optional = _given(
+            run_id=run_id,
+            payees=None if payees is None else list(payees),
+            paid_on=paid_on.isoformat() if isinstance(paid_on, date) else paid_on,
+            reference=reference,
+            comment=comment,
+        )
+        arguments = {"period": period, "action": action, "max_items": max_items, **optional}
+        return Payments.of(await self.execute_tool("run_commissions", arguments))
 
     async def rag_search(
         self,

@@ -391,6 +391,52 @@ class CommissionRun:
         )
 
 
+_PAYMENT = {
+    "payee": "text",
+    "currency": "text",
+    "amount": "numeric",
+    "carried": "numeric",
+    "status": "text",
+    "run_id": "uuid",
+    "run_kind": "text",
+    "paid_on": "date",
+    "reference": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """How the payouts of a period stand.
+
+    Attributes:
+        period: The period.
+        period_status: `calculated`, `approved` or `paid`.
+        changed: How many payouts the call moved.
+        by_status: How many payouts have each status.
+        payments: For each payout: payee, amount, status, run, and when and how it was paid.
+        facts: Everything that was said, by name.
+    """
+
+    period: str
+    period_status: str | None
+    changed: int
+    by_status: Mapping[str, int]
+    payments: Rows
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Payments:
+        """The answer of `run_commissions` for payouts."""
+        return cls(
+            period=answer["period"],
+            period_status=answer["period_status"],
+            changed=answer["changed"],
+            by_status=dict(answer["by_status"]),
+            payments=Rows.of_records(_PAYMENT, answer["payments"]),
+            facts=dict(answer),
+        )
+
+
 _CURRENCY_TOTAL = {"currency": "text", "earned": "numeric", "to_pay": "numeric", "payees": "int4"}
 _RANKED = {"payee": "text", "name": "text", "currency": "text", "earned": "numeric"}
 _TREND = {"period": "text", **_CURRENCY_TOTAL}

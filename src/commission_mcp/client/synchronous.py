@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
@@ -25,6 +25,7 @@ from commission_mcp.client.results import (
     Explanation,
     Health,
     Overview,
+    Payments,
     PlanDraft,
     PromptMessage,
     Schema,
@@ -338,6 +339,43 @@ class CommissionClient:
         """
         return self._run(
             lambda: self._client.run_commissions(period, adjust=adjust, max_items=max_items, on_progress=on_progress)
+        )
+
+    def payouts(
+        self,
+        period: str,
+        action: Literal["show", "approve", "hold", "release", "pay"] = "show",
+        *,
+        run_id: str | None = None,
+        payees: Sequence[str] | None = None,
+        paid_on: date | str | None = None,
+        reference: str | None = None,
+        comment: str | None = None,
+        max_items: int = 10_000,
+    ) -> Payments:
+        """See how the payouts of a period stand, or note what was decided on them; role finance.
+
+        Args:
+            period: Such as 2026-07 or 2026-Q3.
+            action: What was decided.
+            run_id: The run that was looked at; every action but `show` needs it.
+            payees: Only theirs.
+            paid_on: `pay`: the day.
+            reference: `pay`: of the payment.
+            comment: Why; `hold` needs one.
+            max_items: Payouts to return at most.
+        """
+        return self._run(
+            lambda: self._client.payouts(
+                period,
+                action,
+                run_id=run_id,
+                payees=payees,
+                paid_on=paid_on,
+                reference=reference,
+                comment=comment,
+                max_items=max_items,
+            )
         )
 
     def rag_search(

@@ -51,6 +51,7 @@ class Overview(BaseModel):
     scope: str = Field(description="Whose figures these are: all, team, own, or none.")
     complete: bool | None = Field(description="None where the period has not been run.")
     totals: list[Any] = Field(description="{currency, earned, to_pay, payees} each.")
+    payouts: list[Any] = Field(description="{status, currency, payouts, amount} each: draft, approved, held, paid.")
     attainment: dict[str, int] = Field(description="Payees by attainment of the quota that holds at the period's end.")
     top: list[Any] = Field(description="{payee, name, currency, earned} each, the most first.")
     bottom: list[Any] = Field(description="The same, the least first.")
@@ -133,12 +134,24 @@ def _scope(roles: frozenset[Role]) -> str:
 
 def _figures(figures: Figures | None, period: str | None) -> dict[str, Any]:
     if figures is None:
-        empty: dict[str, Any] = {"totals": [], "top": [], "bottom": [], "unmatched": [], "trend": [], "attainment": {}}
+        empty: dict[str, Any] = {
+            "totals": [],
+            "payouts": [],
+            "top": [],
+            "bottom": [],
+            "unmatched": [],
+            "trend": [],
+            "attainment": {},
+        }
         return {"complete": None, **empty}
     trend = [_period(found) for found in figures.trend]
     return {
         "complete": figures.complete,
         "totals": [{k: v for k, v in found.items() if k != "period"} for found in trend if found["period"] == period],
+        "payouts": [
+            {"status": found.status, "currency": found.currency, "payouts": found.payouts, "amount": str(found.amount)}
+            for found in figures.payouts
+        ],
         "attainment": dict(figures.attainment),
         "top": [_payee(found) for found in figures.top],
         "bottom": [_payee(found) for found in figures.bottom],
@@ -181,6 +194,7 @@ def _text(result: Overview) -> str:
         f"earned {total['earned']} {total['currency']}, to pay {total['to_pay']}, {total['payees']} payees"
         for total in result.totals
     ]
+    parts += [f"payouts {p['status']}: {p['payouts']} of {p['amount']} {p['currency']}" for p in result.payouts]
     parts.append("attainment: " + ", ".join(f"{band}: {count}" for band, count in result.attainment.items()))
     parts += _listed("top", result.top) + _listed("bottom", result.bottom)
     parts += [

@@ -39,6 +39,7 @@ class Explanation(BaseModel):
     status: str = Field(description="Of the payout: draft, approved, held or paid; none where nothing is paid.")
     complete: bool = Field(description="False when something could not be calculated.")
     totals: list[Any] = Field(description="{currency, earned, before, to_pay, carried} each.")
+    payments: list[Any] = Field(description="What was paid: {amount, currency, paid_on, reference} each.")
     runs: list[Any] = Field(description="{run_id, kind, engine_version, started_at} each.")
     lines: list[Any] = Field(
         description="{sale_id, sold_on, customer, gross, credit_percent, plan, rule, kind, base, rate, amount,"
@@ -136,6 +137,15 @@ def _result(
         status=", ".join(sorted(set(statement.statuses))) or "none",
         complete=all(run.complete for run in statement.runs),
         totals=_totals(statement),
+        payments=[
+            {
+                "amount": str(payment.amount),
+                "currency": payment.currency,
+                "paid_on": payment.paid_on.isoformat(),
+                "reference": payment.reference,
+            }
+            for payment in statement.payments
+        ],
         runs=[
             {"run_id": r.run_id, "kind": r.kind, "engine_version": r.engine_version, "started_at": r.started_at}
             for r in statement.runs
@@ -251,6 +261,7 @@ def _text(result: Explanation) -> str:
             f"earned {total['earned']} {total['currency']}{beside}, to pay {total['to_pay']},"
             f" carried {total['carried']}"
         )
+    parts += [f"paid {p['amount']} {p['currency']} on {p['paid_on']}, {p['reference']}" for p in result.payments]
     if not result.complete:
         parts.append("INCOMPLETE: something could not be calculated in this run.")
     parts += _shown(result.steps, "steps")

@@ -50,6 +50,16 @@ class PeriodSum:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusSum:
+    """The payouts of a period that have a status."""
+
+    status: str
+    currency: str
+    payouts: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """A period in numbers.
 
@@ -58,6 +68,7 @@ class Figures:
         trend: This period and those of its kind before it, the oldest first.
         attainment: How many payees lie in each band of their quotas.
         unmatched: Reason, credits and amount of what earned nothing.
+        payouts: How far they are on their way to the payees.
     """
 
     complete: bool | None
@@ -65,6 +76,7 @@ class Figures:
     payees: Sequence[PayeeSum]
     attainment: Mapping[str, int]
     unmatched: Sequence[tuple[str, int, Decimal]]
+    payouts: Sequence[StatusSum]
 
     @property
     def top(self) -> Sequence[PayeeSum]:
@@ -107,6 +119,7 @@ async def period_figures(writing: Writing, period: CalendarPeriod, payees: froze
     trend = await writing.rows(_TREND, {"client": client, "kind": period.kind, "end": period.span.end, "whom": whom})
     sums = await writing.rows(_PAYEES, {"client": client, "period": period.period_id, "whom": whom})
     missed = await writing.rows(_UNMATCHED, {"client": client, "period": period.period_id, "whom": whom})
+    states = await writing.rows(_STATES, {"client": client, "period": period.period_id, "whom": whom})
     reached = await writing.rows(_ATTAINED, {"client": client, "day": period.span.end, "whom": whom})
     return Figures(
         None if complete is None or complete[0] is None else bool(complete[0]),
@@ -114,6 +127,7 @@ async def period_figures(writing: Writing, period: CalendarPeriod, payees: froze
         [PayeeSum(*row) for row in sums],
         _banded([row[0] for row in reached if row[0] is not None]),
         [(str(reason), int(count), amount) for reason, count, amount in missed],
+        [StatusSum(*row) for row in states],
     )
 
 
@@ -163,6 +177,10 @@ WHERE r.client_id = %(client)s AND r.period_id = %(period)s
   AND (%(whom)s::text[] IS NULL OR l.payee_id = ANY (%(whom)s))
   AND NOT EXISTS (SELECT FROM cm.calc_run s WHERE s.client_id = r.client_id AND s.supersedes = r.run_id)
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1"""
+_STATES = """SELECT o.status, o.currency, count(*), sum(o.amount) FROM cm.payout o
+WHERE o.client_id = %(client)s AND o.period_id = %(period)s AND o.status <> 'void'
+  AND (%(whom)s::text[] IS NULL OR o.payee_id = ANY (%(whom)s))
+GROUP BY 1, 2 ORDER BY 1, 2"""
 _UNMATCHED = """SELECT n.message, count(*), sum(n.amount)
 FROM cm.calc_run r JOIN cm.run_note n USING (client_id, run_id)
 WHERE r.client_id = %(client)s AND r.period_id = %(period)s AND n.kind = 'unmatched' AND r.kind = 'official'

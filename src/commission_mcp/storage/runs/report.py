@@ -62,16 +62,32 @@ def _safe(cell: object) -> object:
 
 
 PAYOUTS = ReportKind(
-    ("period", "payee_id", "name", "currency", "earned", "to_pay", "carried", "status", "run_kind", "run_id"),
+    (
+        *("period", "payee_id", "name", "currency", "earned", "to_pay", "carried", "status", "run_kind", "run_id"),
+        *("paid_on", "reference"),
+    ),
     """SELECT r.period_id, o.payee_id, y.name, o.currency,
   (SELECT coalesce(sum(l.amount), 0) FROM cm.result_line l WHERE l.client_id = o.client_id AND l.run_id = o.run_id
      AND l.payee_id = o.payee_id AND l.currency = o.currency),
-  o.amount, o.carried_balance, o.status, r.kind, r.run_id
+  o.amount, o.carried_balance, o.status, r.kind, r.run_id, e.paid_on, e.reference
 FROM cm.calc_run r JOIN cm.payout o USING (client_id, run_id) JOIN cm.payee y USING (client_id, payee_id)
+LEFT JOIN cm.payout_event e ON e.client_id = o.client_id AND e.payout_id = o.payout_id AND e.status = 'paid'
 WHERE r.client_id = %s AND r.period_id = %s AND o.status <> 'void'
   AND NOT EXISTS (SELECT FROM cm.calc_run s WHERE s.client_id = r.client_id AND s.supersedes = r.run_id)
 ORDER BY o.payee_id, r.started_at, o.currency""",
-    frozenset({"payee_id", "name"}),
+    frozenset({"payee_id", "name", "reference"}),
+)
+PAYROLL = ReportKind(
+    ("payout_id", "payee_id", "name", "currency", "amount", "period", "run_kind", "approved_by", "approved_at"),
+    """SELECT o.payout_id, o.payee_id, y.name, o.currency, o.amount, r.period_id, r.kind, e.decided_by,
+  to_char(e.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM cm.calc_run r JOIN cm.payout o USING (client_id, run_id) JOIN cm.payee y USING (client_id, payee_id)
+LEFT JOIN LATERAL (SELECT e.decided_by, e.decided_at FROM cm.payout_event e
+  WHERE e.client_id = o.client_id AND e.payout_id = o.payout_id ORDER BY e.event_no DESC LIMIT 1) e ON true
+WHERE r.client_id = %s AND r.period_id = %s AND o.status = 'approved' AND o.amount > 0
+  AND NOT EXISTS (SELECT FROM cm.calc_run s WHERE s.client_id = r.client_id AND s.supersedes = r.run_id)
+ORDER BY o.payee_id, r.started_at, o.currency""",
+    frozenset({"payee_id", "name", "approved_by"}),
 )
 LINES = ReportKind(
     (

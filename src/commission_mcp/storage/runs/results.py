@@ -17,6 +17,7 @@ from commission_mcp.domain.money import ZERO, plain
 from commission_mcp.domain.settlement import NotDue, Settlement
 from commission_mcp.storage.runs.history import History
 from commission_mcp.storage.runs.inputs import RunInputs
+from commission_mcp.storage.runs.payments import keep_holds, void_payouts
 from commission_mcp.storage.runs.spool import Cell, Spool
 from commission_mcp.storage.runs.versions import StoredPlan
 from commission_mcp.storage.writing import Writing
@@ -163,12 +164,9 @@ async def write_deltas(writing: Writing, run: NewRun, period_id: str, found: Seq
 
 
 async def write_payouts(writing: Writing, run: NewRun, period_id: str, found: Sequence[Payout]) -> None:
-    """Write the payouts as drafts; those of the run that is superseded are void."""
+    """Write the payouts as drafts; those of the run that is superseded are void, and what was held stays so."""
     if run.supersedes is not None:
-        await writing.execute(
-            "UPDATE cm.payout SET status = 'void' WHERE client_id = %s AND run_id = %s",
-            [writing.client_id, run.supersedes],
-        )
+        await void_payouts(writing, run.supersedes, run.run_id)
     async with writing.connection.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO cm.payout (client_id, payout_id, payee_id, period_id, run_id, amount, carried_balance,"
@@ -178,6 +176,8 @@ async def write_payouts(writing: Writing, run: NewRun, period_id: str, found: Se
                 for payout in found
             ],
         )
+    if run.supersedes is not None:
+        await keep_holds(writing, run.run_id, run.supersedes)
 
 
 async def write_notes(writing: Writing, run: NewRun, settlement: Settlement, spool: Spool) -> None:

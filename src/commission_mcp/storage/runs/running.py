@@ -234,15 +234,15 @@ async def _claim(writing: Writing, known: _Known) -> None:
     await keep_period(writing, period)
     row = await writing.row(
         "SELECT (SELECT r.run_id FROM cm.calc_run r WHERE r.client_id = p.client_id AND r.period_id = p.period_id"
-        " ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1), p.status"
+        " ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1), p.status, EXISTS (SELECT FROM cm.payout o"
+        "  WHERE o.client_id = p.client_id AND o.run_id = %s AND o.status = 'paid')"
         " FROM cm.period p WHERE p.client_id = %s AND p.period_id = %s FOR UPDATE",
-        [writing.client_id, period.period_id],
+        [None if history.official is None else history.official.run_id, writing.client_id, period.period_id],
     )
     latest = None if history.latest is None else history.latest.run_id
-    if row is None or row[0] != latest or row[1] != period.status:
-        raise Refused(
-            Problem(Code.BUSY, f"{period.period_id} was run by somebody else meanwhile.", "Look at it, then run again.")
-        )
+    if row is None or tuple(row) != (latest, period.status, history.paid):
+        message = f"{period.period_id} was run, approved or paid by somebody else meanwhile."
+        raise Refused(Problem(Code.BUSY, message, "Look at it, then run again."))
 
 
 def _fingerprint(inputs: RunInputs, history: History) -> bytes:

@@ -65,6 +65,16 @@ class StoredRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Payment:
+    """A payout that was paid."""
+
+    amount: Decimal
+    currency: str
+    paid_on: date
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class PayeeStatement:
     """A payee's period.
 
@@ -73,6 +83,7 @@ class PayeeStatement:
         paid: Amount to pay, by currency.
         carried: The negative rest, by currency.
         statuses: Of the payouts.
+        payments: Those of them that were paid, as far as it was noted when and how.
     """
 
     runs: Sequence[StoredRun]
@@ -81,6 +92,7 @@ class PayeeStatement:
     paid: Mapping[str, Decimal]
     carried: Mapping[str, Decimal]
     statuses: Sequence[str]
+    payments: Sequence[Payment]
 
     @property
     def earned(self) -> dict[str, Decimal]:
@@ -101,11 +113,14 @@ async def load_statement(writing: Writing, payee: str, period_id: str) -> PayeeS
     paid: dict[str, Decimal] = {}
     carried: dict[str, Decimal] = {}
     statuses: list[str] = []
-    for currency, amount, rest, status in await writing.rows(_PAYOUTS, [client, ids, payee]):
+    payments: list[Payment] = []
+    for currency, amount, rest, status, paid_on, reference in await writing.rows(_PAYOUTS, [client, ids, payee]):
         paid[currency] = paid.get(currency, ZERO) + amount
         carried[currency] = carried.get(currency, ZERO) + rest
         statuses.append(str(status))
-    return PayeeStatement(runs, lines, notes, paid, carried, statuses)
+        if paid_on is not None:
+            payments.append(Payment(amount, currency, paid_on, reference))
+    return PayeeStatement(runs, lines, notes, paid, carried, statuses, payments)
 
 
 async def period_before(writing: Writing, period: CalendarPeriod) -> str | None:
@@ -141,5 +156,7 @@ WHERE l.client_id = %s AND l.run_id = ANY (%s::uuid[]) AND l.payee_id = %s
 ORDER BY l.run_id, l.line_no"""
 _NOTES = """SELECT n.kind, n.plan_id, n.sale_id, n.amount, n.currency, n.message FROM cm.run_note n
 WHERE n.client_id = %s AND n.run_id = ANY (%s::uuid[]) AND n.payee_id = %s ORDER BY n.run_id, n.note_no"""
-_PAYOUTS = """SELECT o.currency, o.amount, o.carried_balance, o.status FROM cm.payout o
-WHERE o.client_id = %s AND o.run_id = ANY (%s::uuid[]) AND o.payee_id = %s AND o.status <> 'void' ORDER BY 1"""
+_PAYOUTS = """SELECT o.currency, o.amount, o.carried_balance, o.status, e.paid_on, e.reference FROM cm.payout o
+LEFT JOIN cm.payout_event e ON e.client_id = o.client_id AND e.payout_id = o.payout_id AND e.status = 'paid'
+WHERE o.client_id = %s AND o.run_id = ANY (%s::uuid[]) AND o.payee_id = %s AND o.status <> 'void'
+ORDER BY 1, e.decided_at"""
