@@ -41,7 +41,7 @@ async def test_names_of_views_are_completed(connect: Connect, postgres_18: Insta
     async with connect(postgres_18) as client:
         completed = await client.complete(reference, {"name": "table", "value": "pay"})
 
-    assert completed.completion.values == ["payees", "payout_by_month", "payouts"]
+    assert completed.completion.values == ["payees", "payout_by_month", "payout_events", "payouts"]
 
 
 async def test_a_payee_reads_no_schema(connect: Connect, postgres_18: Installation) -> None:
