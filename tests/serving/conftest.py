@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 import pytest
-import uvicorn
 from mcp.client import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
@@ -21,7 +20,8 @@ from pydantic import SecretStr
 from commission_mcp.domain.caller import Role
 from commission_mcp.identity import SharedKey, TokenRules, mint_token
 from commission_mcp.serving.application import HttpApplication
-from commission_mcp.serving.workers import http_config
+from commission_mcp.serving.draining import DrainingServer
+from commission_mcp.serving.workers import http_server
 from commission_mcp.settings import Settings
 from commission_mcp.storage import administration
 from commission_mcp.storage.users import User, set_user
@@ -40,7 +40,7 @@ class HttpServer:
 
     url: str
     settings: Settings
-    server: uvicorn.Server
+    server: DrainingServer
 
     @property
     def base(self) -> str:
@@ -99,11 +99,13 @@ def http_settings(installation: Installation, client_id: str | None = None, **ov
 
 
 @asynccontextmanager
-async def run_server(settings: Settings) -> AsyncGenerator[HttpServer]:
-    """A server in this process until the block ends."""
+async def run_server(
+    settings: Settings, linger_s: float = 0.0, told_to_retire: Callable[[], bool] | None = None
+) -> AsyncGenerator[HttpServer]:
+    """A server in this process until the block ends; it does not wait for further callers, unless told to."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(http_config(HttpApplication(settings, STATE_KEY), settings))
+        server = http_server(HttpApplication(settings, STATE_KEY), settings, linger_s, told_to_retire)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         with anyio.fail_after(30):
             while not server.started:
@@ -149,9 +151,11 @@ class Serving:
         """A server with such settings."""
         return run_server(http_settings(self.installation, None, **overrides))
 
-    def run_with(self, settings: Settings) -> AbstractAsyncContextManager[HttpServer]:
+    def run_with(
+        self, settings: Settings, linger_s: float = 0.0, told_to_retire: Callable[[], bool] | None = None
+    ) -> AbstractAsyncContextManager[HttpServer]:
         """A server with these settings."""
-        return run_server(settings)
+        return run_server(settings, linger_s, told_to_retire)
 
 
 @pytest.fixture

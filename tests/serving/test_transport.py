@@ -120,7 +120,7 @@ async def test_a_body_that_does_not_come_is_given_up(serving: Serving) -> None:
 
 
 async def test_a_head_that_does_not_end_is_cut_off(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commission_mcp.serving.slow_clients.HEAD_S", 0.2)  # shorter than for real
+    monkeypatch.setattr("commission_mcp.serving.connections.HEAD_S", 0.2)  # shorter than for real
 
     assert await _exchange(server, b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") == b""
     assert await _exchange(server, b"") == b""
@@ -129,7 +129,7 @@ async def test_a_head_that_does_not_end_is_cut_off(server: HttpServer, monkeypat
 async def test_a_slow_second_head_on_a_connection_is_cut_off_too(
     server: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("commission_mcp.serving.slow_clients.HEAD_S", 0.2)  # shorter than for real
+    monkeypatch.setattr("commission_mcp.serving.connections.HEAD_S", 0.2)  # shorter than for real
     answer = await _exchange(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal")
 
     assert answer.count(b"HTTP/1.1 ") == 1

@@ -26,6 +26,7 @@ from commission_mcp.errors import Refused
 from commission_mcp.logs import configure_logs
 from commission_mcp.server import CommissionServer, build_server
 from commission_mcp.serving.addresses import Names
+from commission_mcp.serving.draining import STOPPING
 from commission_mcp.serving.endpoint import VERIFIER_STATE, Endpoint, RequestLimits
 from commission_mcp.serving.identity import open_callers
 from commission_mcp.serving.metrics import Metrics, metrics_page
@@ -108,8 +109,10 @@ async def _healthy(_: Request) -> Response:
     return Response("ok\n", media_type="text/plain")
 
 
-async def _ready(server: CommissionServer, _: Request) -> Response:
-    """The database answers too."""
+async def _ready(server: CommissionServer, request: Request) -> Response:
+    """The database answers too, and the server is not about to stop."""
+    if STOPPING in request.scope["state"]:
+        return Response("stopping\n", 503, media_type="text/plain")
     try:
         with anyio.fail_after(_READY_S):
             await (await server.app.database()).ping()

@@ -1,4 +1,4 @@
-"""The processes that serve HTTP: one, or several that share a listening socket."""
+"""The processes that serve HTTP: this one, or several that share a listening socket."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import logging
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import uvicorn
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.config import STARTUP_FAILURE
 
 from commission_mcp.app import prepare_embedded, reach
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.serving.application import PATH, HttpApplication
+from commission_mcp.serving.connections import Connection
+from commission_mcp.serving.draining import LINGER_S, DrainingServer
 from commission_mcp.serving.identity import refuse_unsafe
-from commission_mcp.serving.slow_clients import PatientForAWhile
+from commission_mcp.serving.supervisor import Line, Supervisor
 from commission_mcp.settings import Settings
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 75  # longer than load balancers keep a connection, so that they never reuse one that is closing
-_WORKER_ANSWERS_S = 30
+_WORKER_SILENT_S = 30.0
+_WORKER_CLOSES_S = 15.0
 
 _log = logging.getLogger("commission_mcp.http")
 
@@ -40,13 +45,47 @@ def serve_http(settings: Settings) -> None:
         port: int = listening.getsockname()[1]
         _log.info("serving", extra={"url": _url(settings, port), "workers": settings.http_workers})
         if settings.http_workers == 1:
-            config = http_config(HttpApplication(settings, state_key), settings)
-            uvicorn.Server(config).run(sockets=[listening])
+            http_server(HttpApplication(settings, state_key), settings).run(sockets=[listening])
         else:
-            with tempfile.TemporaryDirectory(prefix="commission-mcp-metrics-") as folder:
-                config = http_config(HttpApplication(settings, state_key, Path(folder)), settings)
-                Multiprocess(config, [listening]).run()
+            _serve_in_workers(settings, state_key, listening)
     sys.stderr.flush()
+
+
+def _serve_in_workers(settings: Settings, state_key: bytes, listening: socket.socket) -> None:
+    with tempfile.TemporaryDirectory(prefix="commission-mcp-metrics-") as folder:
+        supervisor = Supervisor(
+            _Worker(HttpApplication(settings, state_key, Path(folder)), settings),
+            listening,
+            settings.http_workers,
+            silent_s=_WORKER_SILENT_S,
+            ends_within_s=LINGER_S + settings.http_drain_timeout_s + _WORKER_CLOSES_S,
+        )
+        if not supervisor.run():
+            sys.exit(STARTUP_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What a worker does."""
+
+    application: HttpApplication
+    settings: Settings
+
+    def __call__(self, listening: socket.socket, line: Line) -> None:
+        """Serve until told to end."""
+        server = http_server(self.application, self.settings, told_to_retire=line.told_to_retire)
+        server.run(sockets=[listening])
+
+
+def http_server(
+    application: HttpApplication,
+    settings: Settings,
+    linger_s: float = LINGER_S,
+    told_to_retire: Callable[[], bool] | None = None,
+) -> DrainingServer:
+    """What serves it in this process."""
+    linger_s = min(linger_s, settings.http_drain_timeout_s)
+    return DrainingServer(http_config(application, settings), linger_s, told_to_retire)
 
 
 def http_config(application: HttpApplication, settings: Settings) -> uvicorn.Config:
@@ -54,10 +93,9 @@ def http_config(application: HttpApplication, settings: Settings) -> uvicorn.Con
     return uvicorn.Config(
         application,
         factory=True,
-        http=PatientForAWhile,
+        http=Connection,
         ws="none",
         lifespan="on",
-        workers=settings.http_workers,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -65,7 +103,6 @@ def http_config(application: HttpApplication, settings: Settings) -> uvicorn.Con
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.http_drain_timeout_s,
-        timeout_worker_healthcheck=_WORKER_ANSWERS_S,
     )
 
 
