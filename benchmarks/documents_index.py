@@ -1,6 +1,8 @@
 """Keeping documents: indexing, indexing again what has not changed, many clients one after the other.
 
-    python benchmarks/documents_index.py [--documents 10000] [--clients 10000] [--chunks 100]
+    python benchmarks/documents_index.py [--documents 10000] [--clients 10000] [--chunks 100] [--memory-mb 256]
+
+Either half is left out with 0.
 
 Texts are made up; vectors are random where only their keeping is measured, so that no model is needed.
 """
@@ -55,10 +57,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=10_000)
     parser.add_argument("--chunks", type=int, default=100)
+    parser.add_argument("--memory-mb", type=int, default=256, help="for the loaded indexes of all clients together")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        anyio.run(measure_unchanged, Path(place), given.documents)
-        anyio.run(measure_clients, Path(place), given.clients, given.chunks)
+        if given.documents:
+            anyio.run(measure_unchanged, Path(place), given.documents)
+        if given.clients:
+            anyio.run(measure_clients, Path(place), given.clients, given.chunks, given.memory_mb << 20)
 
 
 async def measure_unchanged(place: Path, documents: int) -> None:
@@ -85,7 +90,7 @@ async def measure_unchanged(place: Path, documents: int) -> None:
         await timed(f"{documents:,} text files, one changed", index)
 
 
-async def measure_clients(place: Path, clients: int, chunks: int) -> None:
+async def measure_clients(place: Path, clients: int, chunks: int, memory_bytes: int) -> None:
     """Open the indexes of many clients one after the other, and search each once."""
     places = Places(place / "none", place / "none" / "clients", place / "indexes")
     started_s = time.perf_counter()
@@ -96,20 +101,24 @@ async def measure_clients(place: Path, clients: int, chunks: int) -> None:
             writer.change(entries=[made_up(number, chunks)])
             writer.seal()
     print(f"{clients:,} clients of {chunks} chunks written: {time.perf_counter() - started_s:.1f} s")
-    shelves = Shelves(256 << 20, mask)
+    shelves = Shelves(memory_bytes, mask)
     times_ms: list[float] = []
     before_mb = memory_mb()
+    held: list[str] = []
     for number in range(clients):
         started_s = time.perf_counter()
         shelf = await shelves.get(places.client_collection(f"client-{number}"), MaskingClass.MASKED)
         rank("What is the rate of the quota bonus?", [shelf.corpus], RandomEmbedder(), built_in(), limit=5)
         times_ms.append((time.perf_counter() - started_s) * 1000)
+        if (number + 1) % max(1, clients // 10) == 0:
+            held.append(f"{memory_mb():.0f} after {number + 1:,}")
     times_ms.sort()
     print(
         f"{clients:,} clients opened and searched: p50 {median(times_ms):.1f} ms, p99 "
         f"{times_ms[int(len(times_ms) * 0.99)]:.1f} ms; memory {before_mb:.0f} -> {memory_mb():.0f} MiB at most, "
-        f"{shelves.size_bytes / 2**20:.0f} MiB of indexes loaded"
+        f"{shelves.size_bytes / 2**20:.0f} of {memory_bytes / 2**20:.0f} MiB of indexes loaded"
     )
+    print(f"the most memory held so far, in MiB: {', '.join(held)}")
 
 
 def made_up(number: int, chunks: int) -> Entry:

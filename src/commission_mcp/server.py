@@ -25,11 +25,14 @@ from mcp.types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    EmptyResult,
     GetPromptResult,
     InputRequiredResult,
     PromptReference,
     ResourceTemplateReference,
+    SubscribeRequestParams,
     TextContent,
+    UnsubscribeRequestParams,
 )
 from mcp.types import Prompt as ListedPrompt
 from mcp.types import Resource as ListedResource
@@ -106,10 +109,31 @@ class CommissionServer(MCPServer[App]):
             self._lowlevel_server.create_initialization_options,
             NotificationOptions(resources_changed=self.announcer is not None),
         )
+        if self.announcer is not None:
+            self._serve_subscriptions(self.announcer)
         self._running: list[App] = []
         self._arguments: Mapping[str, tuple[str, ...]] = {
             tool.name: tuple(tool.parameters.get("properties", {})) for tool in tools
         }
+
+    def _serve_subscriptions(self, announcer: Announcer) -> None:
+        """Serve `resources/subscribe` of the handshake era; in the later one the SDK's stream takes its place."""
+
+        async def subscribe(_: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
+            uri = str(params.uri)
+            demand = Demand("resources/subscribe", uri, resource_roles(uri))
+            try:
+                await perform(self.app, demand, partial(announcer.subscribe, self.app, uri))
+            except Refused as refused:
+                raise MCPError(code=INVALID_PARAMS, message=str(refused)) from None
+            return EmptyResult()
+
+        async def unsubscribe(_: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
+            announcer.unsubscribe(str(params.uri))
+            return EmptyResult()
+
+        self._lowlevel_server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
+        self._lowlevel_server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
 
     @property
     def app(self) -> App:
@@ -259,6 +283,10 @@ class CommissionServer(MCPServer[App]):
                 yield _unknown_argument(argument, known)
 
 
+async def _may_read_documents(app: App) -> bool:
+    return bool(await roles_to_show(app) & resource_roles(documents.SCHEME))
+
+
 def build_server(
     settings: Settings,
     open_it: Callable[[Settings], AbstractAsyncContextManager[App]] = open_app,
@@ -277,7 +305,7 @@ def build_server(
         server = cast("CommissionServer", running)
         async with open_it(settings) as app, anyio.create_task_group() as tasks:
             if server.announcer is not None:
-                tasks.start_soon(server.announcer.run, app)
+                tasks.start_soon(server.announcer.run, app, partial(_may_read_documents, app))
             with server.running(app):
                 yield app
             tasks.cancel_scope.cancel()

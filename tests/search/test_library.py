@@ -186,11 +186,11 @@ async def test_changes_in_a_folder_are_seen_and_announced(open_it: Open, places:
     write(places, "client-a", "a.txt", "Old.")
     async with open_it(watch_s=0.05) as library:
         await index(library, "client-a")
-        changed: list[Collection] = []
+        changed: list[tuple[str | None, frozenset[str]]] = []
         done = anyio.Event()
 
-        def heard(collection: Collection) -> None:
-            changed.append(collection)
+        def heard(collection: Collection, names: frozenset[str]) -> None:
+            changed.append((collection.client_id, names))
             done.set()
 
         library.listen(heard)
@@ -198,7 +198,7 @@ async def test_changes_in_a_folder_are_seen_and_announced(open_it: Open, places:
         with anyio.fail_after(30):
             await done.wait()
 
-        assert [collection.client_id for collection in changed] == ["client-a"]
+        assert changed == [("client-a", {"b.txt"})]
         assert "client-a/b.txt" in await sources(library, "client-a", "unheard bonuses")
 
 

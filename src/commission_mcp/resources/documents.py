@@ -59,10 +59,7 @@ async def read(app: App, uri: str) -> list[ReadResourceContents]:
     Raises:
         Refused: with `E_NOT_FOUND` when the caller has no such document.
     """
-    access = await document_access(app, request_caller(app))
-    if not uri.startswith((CLIENT_URI, SHARED_URI)):
-        raise no_document(uri)
-    collection, entry = await access.entry(uri)
+    access, collection, entry = await find(app, uri)
     media_type = entry.properties.media_type
     plain = media_type.startswith("text/") or media_type == "application/json"
     contents = [ReadResourceContents(_text(access, collection, entry), media_type if plain else "text/plain")]
@@ -70,6 +67,19 @@ async def read(app: App, uri: str) -> list[ReadResourceContents]:
         blob = await access.library.content(collection, entry.name, _BLOB_BYTES_MAX)
         contents += [] if blob is None else [ReadResourceContents(blob, media_type)]
     return contents
+
+
+async def find(app: App, uri: str) -> tuple[DocumentAccess, Collection, Entry]:
+    """The document of an address, and how the caller of this request may see it.
+
+    Raises:
+        Refused: with `E_NOT_FOUND` when the caller has no such document.
+    """
+    access = await document_access(app, request_caller(app))
+    if not uri.startswith((CLIENT_URI, SHARED_URI)):
+        raise no_document(uri)
+    collection, entry = await access.entry(uri)
+    return access, collection, entry
 
 
 def _text(access: DocumentAccess, collection: Collection, entry: Entry) -> str:

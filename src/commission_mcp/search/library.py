@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 from anyio import from_thread, to_thread
@@ -24,7 +25,10 @@ from commission_mcp.search.lexicon import OWN_FILE, Lexicon, built_in, parse_lex
 from commission_mcp.search.models import Models
 from commission_mcp.search.ranking import Filters, Hit, rank
 from commission_mcp.search.shelves import Shelf, Shelves
-from commission_mcp.search.watcher import Watcher
+from commission_mcp.search.watcher import WATCHED_MAX, Watcher
+
+Listener: TypeAlias = Callable[[Collection, frozenset[str]], None]
+"""Told of a collection and of the names of the documents in it that came, changed or went."""
 
 _MODEL_PATIENCE_S = 3.0
 _FOUND_BY_WORDS = frozenset({Phase.MODEL, Phase.EMBEDDING, Phase.FINISHING, Phase.DONE, Phase.FAILED})
@@ -98,9 +102,9 @@ class Library:
         self.jobs = Jobs(self._index, self._indexed)
         self.watcher = Watcher(self.jobs.start, bounds.watch_s)
         self.shelves = Shelves(bounds.memory_bytes, cutting.mask)
-        self._listeners: set[Callable[[Collection], None]] = set()
+        self._listeners: set[Listener] = set()
         self._before: dict[str, tuple[int, ...] | None] = {}
-        self._announced: dict[str, str] = {}
+        self._announced: OrderedDict[str, Mapping[str, str]] = OrderedDict()
 
     def collections(self, client_id: str) -> tuple[Collection, Collection]:
         """What a client may read: its own documents first, then those for all. From now on they are kept up to date."""
@@ -202,7 +206,7 @@ class Library:
         phases = [job.progress for job in jobs if job is not None and not job.ended and not job.interrupted]
         return [_going_on(at) for at in phases if at.total or at.phase is Phase.WAITING]
 
-    def listen(self, listener: Callable[[Collection], None]) -> Callable[[], None]:
+    def listen(self, listener: Listener) -> Callable[[], None]:
         """Be told of every collection whose documents have changed, until the returned function is called."""
         self._listeners.add(listener)
         return partial(self._listeners.discard, listener)
@@ -216,7 +220,7 @@ class Library:
 
         self._before.setdefault(collection.key, collection.store.signature())
         if collection.key not in self._announced:
-            self._announced[collection.key] = await to_thread.run_sync(_readable, collection)
+            self._remember(collection, await to_thread.run_sync(_readable, collection))
         return await Indexing(
             collection.store, collection.folder, self._reader, self._cutting, model, told, must_pause
         ).run()
@@ -225,11 +229,18 @@ class Library:
         if collection.store.signature() != self._before.pop(collection.key, None):
             await self.shelves.refresh(collection)
         readable = await to_thread.run_sync(_readable, collection)
-        if self._announced.get(collection.key) == readable:
-            return
+        changed = _changed(self._announced.get(collection.key, {}), readable)
+        self._remember(collection, readable)
+        if changed:
+            for listener in tuple(self._listeners):
+                listener(collection, changed)
+
+    def _remember(self, collection: Collection, readable: Mapping[str, str]) -> None:
+        """Keep what was told of a collection: of as many as are watched, since changes are seen in no others."""
         self._announced[collection.key] = readable
-        for listener in tuple(self._listeners):
-            listener(collection)
+        self._announced.move_to_end(collection.key)
+        if len(self._announced) > WATCHED_MAX:
+            self._announced.popitem(last=False)
 
 
 def _going_on(at: Progress) -> str:
@@ -238,12 +249,14 @@ def _going_on(at: Progress) -> str:
     return f"Documents are being indexed ({at.phase}: {at.done} of {at.total})."
 
 
-def _readable(collection: Collection) -> str:
-    """A mark of the documents that can be read and of their contents."""
-    known = collection.store.known()
-    return hashlib.sha256(
-        repr(sorted((name, of.sha256) for name, of in known.items() if not of.failed)).encode()
-    ).hexdigest()
+def _readable(collection: Collection) -> Mapping[str, str]:
+    """The documents that can be read, by name, each with a mark of its content."""
+    return {name: of.sha256 for name, of in collection.store.known().items() if not of.failed}
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    """The names of the documents that came, changed or went."""
+    return frozenset(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def _lacking(shelf: Shelf) -> str:
