@@ -131,6 +131,7 @@ class Code(StrEnum):
     AMBIGUOUS = "E_AMBIGUOUS"  # rules of equal rank claim a sale
     NO_QUOTA = "E_NO_QUOTA"  # a quota above 0 is needed
     NO_TARGET = "E_NO_TARGET"  # a target incentive is needed
+    NO_MEASURE = "E_NO_MEASURE"  # the figure of a measure is needed
     NO_BASE = "E_NO_BASE"  # a sale lacks the figure that counts
     NO_COST = "E_NO_COST"  # a margin without a cost
     NO_QUANTITY = "E_NO_QUANTITY"

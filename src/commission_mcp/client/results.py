@@ -103,6 +103,7 @@ _STATEMENT = {
     "payable": "numeric",
     "carried": "numeric",
     "draw_balance": "numeric",
+    "held": "numeric",
 }
 _UNMATCHED = {"sale_id": "text", "amount": "numeric", "payee": "text", "reason": "text"}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from commission_mcp.domain.claims import ALWAYS, POOL, Claim, Report, is_later
 from commission_mcp.domain.explanation import number
-from commission_mcp.domain.ledger import ALWAYS, POOL, Claim, Report, RuleLedger
+from commission_mcp.domain.ledger import RuleLedger
 from commission_mcp.domain.matching import Choice, Chooser, Matcher
+from commission_mcp.domain.measures import Measures
 from commission_mcp.domain.money import ONE, ZERO, exact, minor_unit, round_money
 from commission_mcp.domain.outcome import Line, Outcome, Statement, Unmatched
 from commission_mcp.domain.payouts import Payouts
@@ -50,6 +52,7 @@ class _Calculation:
         self._situation = situation
         self._report = Report()
         self._matcher = chooser
+        self._measures = Measures(plan, situation, self._report)
         self._periods_of: dict[date, Period] = {}
         self._claims: dict[int, dict[tuple[str, str], Claim]] = {}  # by the rule's place in the matcher
         self._credited: list[Claim] = []
@@ -67,20 +70,20 @@ class _Calculation:
         lines = [
             line
             for place, claims in sorted(self._claims.items())
-            for line in RuleLedger(self._matcher.rules[place], self._plan, self._situation, self._report).lines(
-                claims.values()
-            )
+            for line in self._ledger(self._matcher.rules[place]).lines(claims.values())
         ]
         if not sales:
-            lines += [line for rule in self._plan.rules for line in self._idle(rule).idle(*self._nobody())]
+            lines += [line for rule in self._plan.rules for line in self._ledger(rule).idle(*self._nobody())]
         periods = self._periods([line.period for line in lines] + [claim.period for claim in self._credited])
         shown = frozenset(periods)
         paid = [line for line in lines if line.period in shown]
-        settled, statements = Payouts(self._plan, self._situation, periods, self._report).settle(paid, self._credited)
+        earlier = [line for line in lines if line.period not in shown]
+        payouts = Payouts(self._plan, self._situation, periods, self._report)
+        settled, statements = payouts.settle(paid, self._credited, earlier)
         return self._outcome(settled, statements)
 
-    def _idle(self, rule: Rule) -> RuleLedger:
-        return RuleLedger(rule, self._plan, self._situation, self._report)
+    def _ledger(self, rule: Rule) -> RuleLedger:
+        return RuleLedger(rule, self._plan, self._situation, self._report, self._measures)
 
     def _nobody(self) -> tuple[str, Period]:
         return self._situation.payee, self._situation.period or ALWAYS
@@ -97,6 +100,7 @@ class _Calculation:
             labels = self._labels(sale, credit.payee)
             claim = Claim(sale, credit.payee, credit.share, period, labels, known)
             self._credited.append(claim)
+            self._measures.add(claim)
             self._credited += [Claim(refund, credit.payee, credit.share, when, labels) for when, refund in known]
             choice = self._matcher.choose(labels, credit.payee, sale.date)
             self._book(claim, choice)
@@ -145,11 +149,7 @@ class _Calculation:
         return found or self._periods_of.setdefault(sale.date, period_of(sale.date, self._plan.schedule))
 
     def _later(self, period: Period) -> bool:
-        paid = self._situation.period
-        if paid is None or period == ALWAYS:
-            return False
-        # A week belongs to the month that it ends in.
-        return period.start > paid.end or (period.end > paid.end and period.days < paid.days)
+        return is_later(period, self._situation.period)
 
     def _periods(self, touched: Iterable[Period]) -> list[Period]:
         """The periods that are paid, in order; without gaps where something is due in every period."""

@@ -84,11 +84,12 @@ def changed(plan: Plan, change: Change) -> Plan:
 
 def rates(rule: Rule) -> Iterator[Decimal]:
     """Every value that a rule pays, in order."""
-    if isinstance(rule.scheme, Flat):
-        yield rule.scheme.value
-        yield from (value for _, value in rule.scheme.by_scope)
-    else:
-        yield from rule.scheme.values if isinstance(rule.scheme, Curve) else rule.scheme.bands.values
+    for scheme in (rule.scheme,) if rule.columns is None else rule.columns.schemes:
+        if isinstance(scheme, Flat):
+            yield scheme.value
+            yield from (value for _, value in scheme.by_scope)
+        else:
+            yield from scheme.values if isinstance(scheme, Curve) else scheme.bands.values
 
 
 def _in_points(rule: Rule) -> bool:
@@ -98,7 +99,10 @@ def _in_points(rule: Rule) -> bool:
 def _rule(rule: Rule, change: Change) -> Rule:
     if rule.stage or (change.points and not _in_points(rule)):
         return rule
-    return replace(rule, scheme=_scheme(rule.scheme, change))
+    columns = rule.columns
+    if columns is not None:
+        columns = replace(columns, schemes=tuple(_scheme(scheme, change) for scheme in columns.schemes))
+    return replace(rule, scheme=_scheme(rule.scheme, change), columns=columns)
 
 
 def _scheme(scheme: Scheme, change: Change) -> Scheme:
@@ -107,7 +111,8 @@ def _scheme(scheme: Scheme, change: Change) -> Scheme:
             scoped = tuple((scope, change.of(value)) for scope, value in scheme.by_scope)
             return Flat(change.of(scheme.value), scoped)
         case Curve():
-            return replace(scheme, values=tuple(change.of(value) for value in scheme.values))
+            slope = scheme.slope if scheme.slope is None or change.points else change.of(scheme.slope)
+            return replace(scheme, values=tuple(change.of(value) for value in scheme.values), slope=slope)
         case _:
             return replace(scheme, bands=_bands(scheme.bands, change))
 

@@ -28,10 +28,12 @@ from commission_mcp.domain.rules import (
     ProRata,
     RangeType,
     Rule,
+    Scheme,
     Slab,
     ThresholdMode,
     Tiered,
     ValueType,
+    bands_of,
 )
 from commission_mcp.domain.sales import Base
 
@@ -147,6 +149,8 @@ class _Window:
         return "" if all(self._open(gate) for gate in self.rule.gates) else "a condition of the rule is not met"
 
     def _open(self, gate: Gate) -> bool:
+        if gate.measure is not None and not _inside(gate, self.setting.measures.get(gate.measure)):
+            return False
         parents = self.setting.parents or {}
         inside = [e for e in self.entries if gate.scope.distance(e.labels, e.payee, parents) is not None]
         if gate.attainment_min is not None:
@@ -163,6 +167,14 @@ class _Window:
         return gate.transactions_min is None or len(inside) >= gate.transactions_min
 
 
+def _inside(gate: Gate, figure: Decimal | None) -> bool:
+    """Whether a measure lies where a gate asks it to."""
+    if figure is None:
+        return False
+    enough = gate.at_least is None or figure >= gate.at_least
+    return enough and (gate.at_most is None or figure <= gate.at_most)
+
+
 def _places(rule: Rule) -> bool:
     """Whether the rule places sales on a range though it has no bands."""
     return rule.threshold is not None or rule.accelerators is not None
@@ -175,7 +187,8 @@ class _Pricing:
         self._window = window
         self._rule = window.rule
         self._setting = window.setting
-        self._bands = self._banded()
+        self._bands = self._banded(self._rule.bands)
+        self._by_column = self._columns()
         self._accelerated = self._acceleration()
         self._marks = self._all_marks()
         self._rate = self._rates()
@@ -195,7 +208,7 @@ class _Pricing:
         value = self._value_once()
         if self._rule.value_type is ValueType.OF_TARGET:
             value = value * (self._setting.target or ZERO) / HUNDRED
-        else:
+        elif self._rule.step is None:
             value = value * self._setting.active_share
         return value * self._factor_once()
 
@@ -224,11 +237,16 @@ class _Pricing:
             return entry.weight
         return entry.figures[Base.UNITS if self._rule.fixed_basis is FixedBasis.PER_UNIT else self._rule.base]
 
-    def _banded(self) -> Bands | None:
-        """The rule's bands, on the axis of its range."""
-        bands = self._rule.bands
+    def _banded(self, bands: Bands | None) -> Bands | None:
+        """Bands of the rule, on the axis of its range."""
         scale = self._window.main.scale
         return None if bands is None else bands_on_base(self._rule, bands).scaled(scale) if scale else bands
+
+    def _columns(self) -> tuple[tuple[Scheme, Bands | None], ...]:
+        """What each column of a matrix pays by, where each sale chooses its own."""
+        columns = self._rule.columns
+        schemes = () if columns is None or columns.level is None else columns.schemes
+        return tuple((scheme, self._banded(bands_of(scheme))) for scheme in schemes)
 
     def _acceleration(self) -> Bands | None:
         accelerators = self._rule.accelerators
@@ -284,7 +302,7 @@ class _Pricing:
                 return self._curve_rate
 
     def _flat_rate(self, entry: int, _: Decimal) -> tuple[int | None, Decimal]:
-        scheme, item = self._rule.scheme, self._window.entries[entry]
+        scheme, item = self._scheme(entry), self._window.entries[entry]
         if not isinstance(scheme, Flat):
             raise TypeError("not a flat rule")
         parents = self._setting.parents or {}
@@ -294,19 +312,19 @@ class _Pricing:
         return None, scheme.value
 
     def _slab_rate(self, entry: int, at: Decimal) -> tuple[int | None, Decimal]:
-        bands = self._need_bands()
+        bands = self._need_bands(entry)
         band = bands.index(self._window.main.reached(entry))
         over = bands.ceiling is not None and self._window.main.at(entry, at) > bands.ceiling
         return band, ZERO if over else bands.values[band]
 
     def _tiered_rate(self, entry: int, at: Decimal) -> tuple[int | None, Decimal]:
-        bands = self._need_bands()
+        bands = self._need_bands(entry)
         per_transaction = self._rule.fixed_basis is FixedBasis.PER_TRANSACTION
         place = self._window.main.at(entry, ONE if per_transaction else at)
         return bands.index(place), bands.value(place)
 
     def _pro_rata_rate(self, entry: int, at: Decimal) -> tuple[int | None, Decimal]:
-        bands = self._need_bands()
+        bands = self._need_bands(entry)
         place = self._window.main.at(entry, at)
         band = bands.index(place)
         edge = bands.edge(band)
@@ -315,17 +333,25 @@ class _Pricing:
         return band, bands.values[band] / (edge - bands.floors[band])
 
     def _curve_rate(self, entry: int, at: Decimal) -> tuple[int | None, Decimal]:
-        scheme, main = self._rule.scheme, self._window.main
+        scheme, main = self._scheme(entry), self._window.main
         if not isinstance(scheme, Curve):
             raise TypeError("not a curve")
         # The mean rate over a stretch without corners is the rate in its middle.
         place = main.at(entry, at) if scheme.marginal else main.reached(entry)
         return None, scheme.value(place / main.scale if main.scale else place)
 
-    def _need_bands(self) -> Bands:
-        if self._bands is None:
+    def _scheme(self, entry: int) -> Scheme:
+        """The table of an entry: the rule's, or that of the entry's own column."""
+        return self._by_column[self._window.entries[entry].column][0] if self._by_column else self._rule.scheme
+
+    def _need_bands(self, entry: int | None = None) -> Bands:
+        chosen = (
+            self._by_column[self._window.entries[entry].column][1] if self._by_column and entry is not None else None
+        )
+        bands = chosen or self._bands
+        if bands is None:
             raise TypeError("a rule without bands")
-        return self._bands
+        return bands
 
     def _pays(self, entry: int, at: Decimal) -> bool:
         """Whether a part lies above an excess threshold, and not below 0 where that pays nothing."""
@@ -338,7 +364,7 @@ class _Pricing:
 
     def _factor(self, entry: int, at: Decimal) -> Decimal:
         """The product of all multipliers of a part."""
-        factor = ONE
+        factor = self._setting.modifier
         item, parents = self._window.entries[entry], self._setting.parents or {}
         for scope, multiplier in self._rule.multipliers:
             if scope.distance(item.labels, item.payee, parents) is not None:
@@ -366,7 +392,7 @@ class _Pricing:
 
     def _factor_once(self) -> Decimal:
         """The multipliers of an amount for the window as a whole: by what the window reaches."""
-        factor = ONE
+        factor = self._setting.modifier
         override = self._rule.tier_override
         if override is not None and self._window.on(RangeType.AMOUNT).total > override.premium_threshold:
             factor *= override.multiplier
@@ -375,11 +401,22 @@ class _Pricing:
             factor *= bands.value(self._window.on(accelerators.measure).total)
         return factor
 
+    def _steps(self) -> Decimal:
+        """How many whole steps of the base are reached, where amounts are paid for steps; else 1."""
+        if self._rule.step is None:
+            return ONE
+        total = sum((entry.figures[self._rule.base] for entry in self._window.entries), ZERO)
+        threshold = self._rule.threshold
+        if threshold is not None and threshold.mode is ThresholdMode.EXCESS:
+            places = self._window.on(threshold.measure)
+            total -= threshold.at * places.scale
+        return max(ZERO, total) // self._rule.step
+
     def _value_once(self) -> Decimal:
         """The value of the window: of its band, of every band entered, or on the curve."""
         scheme, main = self._rule.scheme, self._window.main
         if isinstance(scheme, Flat):
-            return scheme.value
+            return scheme.value * self._steps()
         if isinstance(scheme, Curve):
             return scheme.value(main.total / main.scale if main.scale else main.total)
         bands = self._need_bands()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -25,6 +25,7 @@ class Entry:
         level: The percentage that chooses the band, where the range is one.
         labels: What rules can select by: the sale's, and the payee's role and team.
         weight: 1 for a sale, -1 for a negative one: what a fixed amount per transaction counts.
+        column: Which column of a matrix it is paid by, where each sale chooses.
     """
 
     sale: Sale
@@ -34,6 +35,7 @@ class Entry:
     labels: Mapping[str, str]
     level: Decimal | None = None
     weight: Decimal = ONE
+    column: int = 0
 
     @property
     def order(self) -> tuple[date, str]:
@@ -53,6 +55,8 @@ class Setting:
         active_share: The active part of the window, for amounts per period; 0 to 1.
         carried: A negative base from the window before, or 0.
         parents: The hierarchies, by dimension.
+        measures: The figures of the measures that the rule asks, by name.
+        modifier: The product of the rule's modifiers.
     """
 
     quota: Decimal | None = None
@@ -62,6 +66,8 @@ class Setting:
     active_share: Decimal = ONE
     carried: Decimal = ZERO
     parents: Mapping[str, Mapping[str, str]] | None = None
+    measures: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    modifier: Decimal = ONE
 
 
 def axis_base(rule: Rule, range_type: RangeType) -> Base:
@@ -82,13 +88,14 @@ def main_range(rule: Rule) -> RangeType:
 
 def pays_once(rule: Rule) -> bool:
     """Whether the rule pays an amount for the window as a whole, not for each sale."""
-    return rule.value_type is ValueType.OF_TARGET or rule.fixed_basis is FixedBasis.PER_PERIOD
+    return rule.value_type is ValueType.OF_TARGET or rule.fixed_basis in {FixedBasis.PER_PERIOD, FixedBasis.PER_STEP}
 
 
 def bases_needed(rule: Rule) -> frozenset[Base]:
     """Which figures of a sale the rule cannot do without."""
     needed = {axis_base(rule, kind) for kind in _ranges(rule)}
-    if rule.value_type in {ValueType.PERCENTAGE, ValueType.TARGET_RATE} or _gate_amounts(rule):
+    by_base = rule.value_type in {ValueType.PERCENTAGE, ValueType.TARGET_RATE} or rule.step is not None
+    if by_base or _gate_amounts(rule):
         needed.add(rule.base)
     units = rule.fixed_basis is FixedBasis.PER_UNIT or any(gate.quantity_min is not None for gate in rule.gates)
     return frozenset(needed | ({Base.UNITS} if units else set()))

@@ -65,7 +65,8 @@ def rule_steps(rule: Rule, where: str, earnings: Sequence[Earning], setting: Set
         steps.append(f"{where}{_band_of(rule, band)}: {_product(rule, setting, base, rate, factor)} = {number(amount)}")
     once = sum((earning.once for earning in earnings), ZERO)
     if once:
-        steps.append(f"{where}: {number(once)} {currency} for the window as a whole{_reached(rule, earnings[-1])}")
+        what = "the window as a whole" if rule.step is None else f"whole steps of {number(rule.step)}"
+        steps.append(f"{where}: {number(once)} {currency} for {what}{_reached(rule, earnings[-1])}")
     return steps
 
 

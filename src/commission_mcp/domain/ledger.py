@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from math import prod
 from typing import TypeAlias
 
+from commission_mcp.domain.claims import ALWAYS, Claim, Report, is_later, net_sale, period_text
 from commission_mcp.domain.earnings import Earning, combine, evaluate, limited_by
 from commission_mcp.domain.entries import (
     Entry,
@@ -20,8 +22,10 @@ from commission_mcp.domain.entries import (
     uses_target,
 )
 from commission_mcp.domain.explanation import number, rates_of, rule_steps
-from commission_mcp.domain.money import ONE, ZERO, allocate, minor_unit, round_money
+from commission_mcp.domain.measures import Measures, measured_steps
+from commission_mcp.domain.money import HUNDRED, ONE, ZERO, allocate, minor_unit, round_money
 from commission_mcp.domain.outcome import Kind, Line, Part, Step
+from commission_mcp.domain.parting import held_share, mean_share, payouts_of, release_periods
 from commission_mcp.domain.periods import Period, months_around
 from commission_mcp.domain.plan import Plan, Proration
 from commission_mcp.domain.rules import (
@@ -36,61 +40,42 @@ from commission_mcp.domain.rules import (
     Tiered,
 )
 from commission_mcp.domain.sales import Sale, Situation
-from commission_mcp.errors import Code, Problem
+from commission_mcp.errors import Code
 
-ALWAYS = Period(date.min, date.max)
-POOL = ""  # the payee that stands for all members of a pool
 _DAYS_30 = 30
+_AFTER = 2  # the stage of what comes after commissions and bonuses
 
 Key: TypeAlias = tuple[str, Period]  # payee and window
 
 
 @dataclass(slots=True)
-class Report:
-    """What a calculation says beside its lines; filled on the way."""
-
-    steps: list[Step] = field(default_factory=list[Step])
-    problems: list[Problem] = field(default_factory=list[Problem])
-
-    def problem(self, code: Code, message: str, fix: str, path: str = "") -> None:
-        """Note a problem, once."""
-        problem = Problem(code, message, fix, path)
-        if problem not in self.problems:
-            self.problems.append(problem)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A sale that a rule pays to a payee.
+class _Cell:
+    """A window of a payee, and what has been booked for it so far.
 
     Attributes:
-        period: The calculation period that it is posted in.
-        labels: What rules can select by: the sale's, and the payee's role and team.
-        refunds: What takes it back, each with the period that it is posted in.
+        booked: All lines together, limits for each period among them.
+        held: What of it is held back.
+        shared: What of it went to others.
     """
-
-    sale: Sale
-    payee: str
-    share: Decimal
-    period: Period
-    labels: Mapping[str, str]
-    refunds: tuple[tuple[Period, Sale], ...] = ()
-
-
-@dataclass(slots=True)
-class _Cell:
-    """A window of a payee, and what has been booked for it so far."""
 
     claims: list[Claim] = field(default_factory=list[Claim])
     paid: Decimal = ZERO
     entries: Decimal = ZERO
     once: Decimal = ZERO
     limited: Decimal = ZERO
+    booked: Decimal = ZERO
+    held: Decimal = ZERO
+    shared: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A cell as it is known in a period."""
+    """A cell as it is known in a period.
+
+    Attributes:
+        held: Which part of it is held back, 0 to 1.
+        shares: Which part of it goes to whom else.
+    """
 
     key: Key
     claims: Sequence[Claim]
@@ -98,6 +83,8 @@ class _State:
     earning: Earning
     limited: Decimal
     setting: Setting
+    held: Decimal = ZERO
+    shares: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
     @property
     def total(self) -> Decimal:
@@ -108,8 +95,10 @@ class _State:
 class RuleLedger:
     """Books the claims of one rule, period after period."""
 
-    def __init__(self, rule: Rule, plan: Plan, situation: Situation, report: Report) -> None:
+    def __init__(self, rule: Rule, plan: Plan, situation: Situation, report: Report, measures: Measures) -> None:
         self._rule = rule
+        self._measures = measures
+        self._parts = bool(rule.holdback or rule.payout_split)
         self._plan = plan
         self._situation = situation
         self._report = report
@@ -130,13 +119,32 @@ class RuleLedger:
             self._first[claim.payee] = min(key[1], self._first.get(claim.payee, key[1]))
             for period in (claim.period, *(posted for posted, _ in claim.refunds)):
                 postings.setdefault(period, set()).add(key)
+            self._parts = self._parts or bool(claim.sale.payouts)
+        moving = self._moving()
         lines: list[Line] = []
-        for period in sorted(postings):
-            follow = self._carried_into(postings[period], period) if self._carries else frozenset[Key]()
-            states = [self._state(key, period) for key in sorted(postings[period] | follow)]
+        for period in sorted(postings.keys() | moving.keys()):
+            posted = postings.get(period, set[Key]())
+            follow = self._carried_into(posted, period) if self._carries else frozenset[Key]()
+            follow |= moving.get(period, set[Key]()) - posted
+            states = [self._state(key, period) for key in sorted(posted | follow)]
             known = [state for state in states if state is not None]
             lines += self._book(period, [state for state in known if state.key not in follow or self._moved(state)])
         return lines
+
+    def _moving(self) -> dict[Period, set[Key]]:
+        """The periods in which windows can change without a sale of theirs: a measure moves, or a part is released."""
+        moving: dict[Period, set[Key]] = {}
+        if not self._rule.measures and not self._rule.holdback:
+            return moving
+        for key, cell in self._cells.items():
+            first = min(claim.period for claim in cell.claims)
+            found = set(self._measures.periods(self._rule, *key))
+            for claim in cell.claims:
+                found |= release_periods(self._rule, claim, self._plan.schedule)
+            for period in found:
+                if period > first and not is_later(period, self._situation.period):
+                    moving.setdefault(period, set()).add(key)
+        return moving
 
     def _carried_into(self, keys: Iterable[Key], period: Period) -> frozenset[Key]:
         """The later windows that carry on what these leave: they are calculated again with them."""
@@ -152,7 +160,7 @@ class RuleLedger:
     def _moved(self, state: _State) -> bool:
         """Whether a cell earns something else than what was booked for it."""
         cell = self._cells[state.key]
-        return _sums(state) != (cell.entries, cell.once, cell.limited)
+        return _sums(state) != (cell.entries, cell.once, cell.limited) or self._parts
 
     def idle(self, payee: str, period: Period) -> list[Line]:
         """The lines of a payee without a sale: a stated attainment or a guarantee can pay all the same."""
@@ -169,7 +177,7 @@ class RuleLedger:
     def _state(self, key: Key, period: Period) -> _State | None:
         """A cell with what is known at the end of a period; None when a fact is missing."""
         cell = self._cells.setdefault(key, _Cell())
-        setting = self._setting(key)
+        setting = self._setting(key, period)
         claims = [claim for claim in cell.claims if claim.period <= period]
         entries = [self._entry(claim, period) for claim in claims]
         if setting is None or any(isinstance(entry, Code) for entry in entries):
@@ -179,21 +187,41 @@ class RuleLedger:
         limited = ZERO
         if not self._longer(key, period) and not earning.why_nothing:
             limited = limited_by(self._rule, CapPer.PERIOD, earning.total, setting)
-        return _State(key, [c for c, _ in kept], [e for _, e in kept], earning, limited, setting)
+        known = [claim for claim, _ in kept]
+        state = _State(key, known, [entry for _, entry in kept], earning, limited, setting)
+        return self._parted(state, period) if self._parts and known else state
+
+    def _parted(self, state: _State, period: Period) -> _State:
+        """A cell with the parts of it that are held back or go to others: means of those of its sales."""
+        amounts = state.earning.amounts
+        held = [held_share(self._rule, claim, period, self._plan.schedule) for claim in state.claims]
+        shares = [{part.payee: part.share for part in payouts_of(self._rule, claim)} for claim in state.claims]
+        others = sorted({payee for own in shares for payee in own})
+        mean = {payee: mean_share(amounts, [own.get(payee, ZERO) for own in shares]) for payee in others}
+        return replace(state, held=mean_share(amounts, held), shares=mean)
 
     def _entry(self, claim: Claim, period: Period) -> Entry | Code | None:
         """A claim with the refunds known by then; None when nothing of the sale is left."""
-        sale = _net(claim.sale, [refund for posted, refund in claim.refunds if posted <= period])
+        sale = net_sale(claim.sale, [refund for posted, refund in claim.refunds if posted <= period])
         if sale is None:
             return None
         found = figures(sale, claim.share, self._needed)
         level = None if self._level is None else sale.level(self._level)
-        missing = found if isinstance(found, Code) else level if isinstance(level, Code) else None
-        if isinstance(found, Code) or isinstance(level, Code):
+        column = self._column(sale)
+        missing = next((figure for figure in (found, level, column) if isinstance(figure, Code)), None)
+        if isinstance(found, Code) or isinstance(level, Code) or isinstance(column, Code):
             self._missing(missing or Code.NO_BASE, sale)
             return missing
         weight = -ONE if min(found.values(), default=ZERO) < ZERO or sale.value() < ZERO else ONE
-        return Entry(sale, claim.payee, claim.share, found, claim.labels, level, weight)
+        return Entry(sale, claim.payee, claim.share, found, claim.labels, level, weight, column)
+
+    def _column(self, sale: Sale) -> int | Code:
+        """The column of a matrix in which a sale lies, where each sale chooses by itself."""
+        columns = self._rule.columns
+        if columns is None or columns.level is None:
+            return 0
+        figure = sale.level(columns.level)
+        return figure if isinstance(figure, Code) else columns.index(figure)
 
     def _missing(self, code: Code, sale: Sale) -> None:
         fact = {Code.NO_COST: "cost", Code.NO_QUANTITY: "quantity"}.get(code, str(self._rule.base).lower())
@@ -210,11 +238,19 @@ class RuleLedger:
         alone = self._rule.accumulation is Accumulation.TRANSACTION and entries
         carried = self._carry_into(payee, window)
         earnings: list[Earning] = []
+        rule = self._chosen(setting)
         for group in [[entry] for entry in entries] if alone else [entries]:
-            earnings.append(evaluate(self._rule, group, replace(setting, carried=carried)))
+            earnings.append(evaluate(rule, group, replace(setting, carried=carried)))
             carried = self._carry(earnings[-1].base_total)
         self._carried[key] = carried
         return combine(earnings)
+
+    def _chosen(self, setting: Setting) -> Rule:
+        """The rule with the table of the column that a measure chooses, where it is a matrix of that kind."""
+        columns = self._rule.columns
+        if columns is None or columns.measure is None:
+            return self._rule
+        return replace(self._rule, scheme=columns.schemes[columns.index(setting.measures[columns.measure])])
 
     def _carry_into(self, payee: str, window: Period) -> Decimal:
         earlier = [known for known in self._carried if known[0] == payee and known[1] < window] if self._carries else []
@@ -227,7 +263,7 @@ class RuleLedger:
     def _carries(self) -> bool:
         return self._rule.negative_base is NegativeBase.CARRY
 
-    def _setting(self, key: Key) -> Setting | None:
+    def _setting(self, key: Key, period: Period) -> Setting | None:
         """The figures of a cell; None, with a problem noted, when the rule lacks one."""
         payee, window = key
         situation, rule = self._situation, self._rule
@@ -240,6 +276,9 @@ class RuleLedger:
             return self._lacks(Code.NO_QUOTA, payee, window, "quota")
         if uses_target(rule) and target is None:
             return self._lacks(Code.NO_TARGET, payee, window, "target incentive")
+        measured = self._measures.of(rule, payee, window, period) if rule.measures else {}
+        if measured is None:
+            return None
         first = self._first.get(payee, window)
         before = situation.bases_before.of(payee, asked, rule.name) if window == first else None
         return Setting(
@@ -249,6 +288,8 @@ class RuleLedger:
             attainment,
             share,
             parents=situation.parents,
+            measures=measured,
+            modifier=prod((found.multiplier(measured[found.measure]) for found in rule.modifiers), start=ONE),
         )
 
     def _lacks(self, code: Code, payee: str, window: Period, fact: str) -> None:
@@ -299,12 +340,48 @@ class RuleLedger:
         amount = rounded - cell.paid
         shares = allocate(amount, [line.exact for line in drafts], _tie_keys(drafts), self._unit)
         lines = [_paid(line, share) for line, share in zip(drafts, shares, strict=True)]
-        self._explain(period, state, rounded, cell.paid)
+        if not (cell.paid and _sums(state) == (cell.entries, cell.once, cell.limited)):
+            self._explain(period, state, rounded, cell.paid)
         cell.paid = rounded
         cell.entries, cell.once, cell.limited = _sums(state)
         if self._longer(state.key, period):
             lines += self._period_limit(period, state, amount)
+        if self._parts:
+            cell.booked += sum((line.amount for line in lines), ZERO)
+            told = any(line.sale_id is not None or line.amount or line.exact for line in lines)
+            lines = (lines if told else []) + self._part_lines(period, state, cell)
         return self._members(lines) if self._rule.pool else lines
+
+    def _part_lines(self, period: Period, state: _State, cell: _Cell) -> list[Line]:
+        """What of a cell is held back or released in a period, and what of the rest goes to others."""
+        payee, stage = state.key[0], _AFTER if self._rule.holdback else self._rule.stage
+        held = round_money(cell.booked * state.held, self._unit)
+        lines = [self._line(period, Kind.HELD if held > cell.held else Kind.RELEASED, cell.held - held, payee)]
+        lines = [replace(line, amount=line.exact, stage=_AFTER) for line in lines if line.exact]
+        if lines:
+            self._say(
+                period, state, f"{number(state.held * HUNDRED)} % of {number(cell.booked)} is held back: {number(held)}"
+            )
+        cell.held = held
+        due = cell.booked - held
+        others = sorted(state.shares.keys() | cell.shared.keys())
+        exact = [due * state.shares.get(other, ZERO) for other in others]
+        amounts = allocate(due, [*exact, due - sum(exact, ZERO)], [*others, payee], self._unit)
+        for other, amount in zip(others, amounts, strict=False):
+            change = amount - cell.shared.get(other, ZERO)
+            if change:
+                points = number(state.shares.get(other, ZERO) * HUNDRED)
+                self._say(period, state, f"{points} % of {number(due)} goes to {other}: {number(amount)}")
+                pair = ((payee, -change), (other, change))
+                lines += [
+                    replace(self._line(period, Kind.SPLIT, part, whom), amount=part, stage=stage) for whom, part in pair
+                ]
+            cell.shared[other] = amount
+        return lines
+
+    def _say(self, period: Period, state: _State, text: str) -> None:
+        where = ", ".join(part for part in (state.key[0] or "pool", period_text(period), self._rule.name) if part)
+        self._report.steps.append(Step(state.key[0], period, f"{where}: {text}"))
 
     def _drafts(self, period: Period, state: _State, cell: _Cell) -> list[Line]:
         """The lines of one cell, not yet rounded."""
@@ -379,7 +456,8 @@ class RuleLedger:
     def _explain(self, period: Period, state: _State, rounded: Decimal, paid: Decimal) -> None:
         currency, name = self._plan.currency, self._rule.name
         where = ", ".join(part for part in (state.key[0] or "pool", period_text(period), name) if part)
-        steps = rule_steps(self._rule, where, [state.earning], state.setting, currency)
+        steps = [f"{where}: {text}" for text in measured_steps(self._rule, state.setting.measures)]
+        steps += rule_steps(self._rule, where, [state.earning], state.setting, currency)
         limits = state.earning.limited + state.limited
         if limits:
             steps.append(f"{where}: {'floor adds' if limits > ZERO else 'cap takes'} {number(abs(limits))}")
@@ -424,11 +502,6 @@ def _paid(line: Line, amount: Decimal) -> Line:
     )
 
 
-def period_text(period: Period) -> str:
-    """The name of a period; nothing for the single period of an undated calculation."""
-    return "" if period == ALWAYS else period.name
-
-
 def _order(claim: Claim) -> tuple[date, str, str]:
     return (claim.sale.date or date.min, claim.sale.sale_id, claim.payee)
 
@@ -467,20 +540,3 @@ def _divides_by_quota(rule: Rule) -> bool:
         accelerators is not None and not accelerators.before and accelerators.applies_to is not AppliesTo.WHOLE
     )
     return (parted and not pays_once(rule)) or accelerated
-
-
-def _net(sale: Sale, refunds: Sequence[Sale]) -> Sale | None:
-    """A sale less its refunds; None when nothing is left of it."""
-    if not refunds:
-        return sale
-    fields = ("amount", "gross", "net", "cost", "margin", "bookings", "cash", "quantity")
-    sums: dict[str, Decimal] = {}
-    for name in fields:
-        stated = [getattr(part, name) for part in (sale, *refunds)]
-        known: list[Decimal] = [figure for figure in stated if isinstance(figure, Decimal)]
-        if known:
-            sums[name] = sum(known, ZERO)
-    money = [value for name, value in sums.items() if name != "quantity"]
-    if not any(money) and (money or not any(sums.values())):
-        return None
-    return replace(sale, **sums)

@@ -237,5 +237,5 @@ def _turns(spans: Iterable[tuple[date | None, date | None]]) -> list[date]:
 
 def _with_bands(rule: Rule, bands: Bands) -> Rule:
     if isinstance(rule.scheme, Slab | Tiered):
-        return replace(rule, scheme=type(rule.scheme)(bands))
+        return replace(rule, scheme=type(rule.scheme)(bands), columns=None)
     return rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from commission_mcp.domain.money import ONE
+from commission_mcp.domain.money import ONE, ZERO
 from commission_mcp.domain.periods import Period
 from commission_mcp.domain.rules import Rule
 from commission_mcp.errors import Problem
@@ -22,6 +22,9 @@ class Kind(StrEnum):
     FLOOR = "floor"
     CAP = "cap"
     POOL = "pool"
+    SPLIT = "split payout"
+    HELD = "held back"
+    RELEASED = "released"
     OVERRIDE = "override"
     CLAWBACK = "clawback"
     ADJUSTMENT = "adjustment"
@@ -113,6 +116,7 @@ class Statement:
         draw_balance: What is owed from draws after the period.
         payable: What is paid out: never below 0.
         carried: What is left to be settled against later periods: 0 or negative.
+        held: What is earned and held back after the period.
     """
 
     payee: str
@@ -122,6 +126,7 @@ class Statement:
     draw_balance: Decimal
     payable: Decimal
     carried: Decimal
+    held: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

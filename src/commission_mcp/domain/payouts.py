@@ -5,15 +5,16 @@ Order: rules -> overrides -> total floor and cap -> SPIFFs and bonuses -> clawba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from commission_mcp.domain.claims import Claim, Report, period_text
 from commission_mcp.domain.draws import draw_period
 from commission_mcp.domain.earnings import limit_amount
 from commission_mcp.domain.entries import Setting
 from commission_mcp.domain.explanation import number
-from commission_mcp.domain.ledger import Claim, Report, active_share, period_text
+from commission_mcp.domain.ledger import active_share
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO, minor_unit, round_money
 from commission_mcp.domain.outcome import Kind, Line, Statement, Step
 from commission_mcp.domain.periods import Period
@@ -34,14 +35,18 @@ class Payouts:
         self._periods = periods
         self._report = report
         self._unit = minor_unit(plan.currency)
+        self._managers = situation.managers
         self._counted: dict[tuple[int, str], int] = {}
 
-    def settle(self, lines: Sequence[Line], credited: Sequence[Claim]) -> tuple[list[Line], list[Statement]]:
+    def settle(
+        self, lines: Sequence[Line], credited: Sequence[Claim], earlier: Sequence[Line] = ()
+    ) -> tuple[list[Line], list[Statement]]:
         """All lines and the statements of every payee and period.
 
         Args:
             lines: What the rules earned in the periods that are paid.
             credited: Every credited sale and refund, for overrides on revenue.
+            earlier: What they earned in periods before, for what is still held back of it.
         """
         by_period: dict[Period, list[Line]] = {period: [] for period in self._periods}
         credited_in: dict[Period, list[Claim]] = {}
@@ -52,6 +57,9 @@ class Payouts:
         payees = self._payees(lines, credited)
         balances = {payee: self._situation.draw_balances.of(payee, None) or ZERO for payee in payees}
         carried = dict.fromkeys(payees, ZERO)
+        held = dict.fromkeys(payees, ZERO)
+        for line in earlier:
+            held[line.payee] = held.get(line.payee, ZERO) + _held(line)
         settled: list[Line] = []
         statements: list[Statement] = []
         for period, earned in by_period.items():
@@ -60,7 +68,9 @@ class Payouts:
                 by_payee.setdefault(line.payee, []).append(line)
             for payee in payees:
                 own = self._payee_lines(period, payee, by_payee.get(payee, []))
+                held[payee] += sum((_held(line) for line in own), ZERO)
                 statement, extra = self._statement(period, payee, own, balances[payee], carried[payee])
+                statement = replace(statement, held=held[payee]) if held[payee] else statement
                 balances[payee], carried[payee] = statement.draw_balance, statement.carried
                 if own or extra:
                     settled += own + extra
@@ -70,7 +80,9 @@ class Payouts:
     def _payees(self, lines: Iterable[Line], credited: Iterable[Claim]) -> list[str]:
         situation = self._situation
         named = {line.payee for line in lines} | {claim.payee for claim in credited}
-        named |= {override.manager for override in self._plan.overrides} | situation.assigned
+        named |= {override.manager for override in self._plan.overrides if override.level is None}
+        named |= {manager for payee in named for manager in chain_above(payee, situation.managers)}
+        named |= situation.assigned
         named |= {posted.payee or situation.payee for posted in (*situation.clawbacks, *situation.adjustments)}
         if situation.only_payee is not None:
             named.add(situation.only_payee)
@@ -109,24 +121,47 @@ class Payouts:
 
     def _overrides(self, period: Period, lines: Sequence[Line], credited: Sequence[Claim]) -> list[Line]:
         found: list[Line] = []
+        earners = {line.payee for line in lines} | {claim.payee for claim in credited}
         for index, override in enumerate(self._plan.overrides):
-            base = (
-                self._team_revenue(override, credited)
-                if override.of is OverrideOf.REVENUE
-                else self._team_commission(index, override, lines)
-            )
-            exact = base * override.percentage / HUNDRED
-            amount = round_money(exact if override.cap is None else min(exact, override.cap), self._unit)
-            rate = f"{number(override.percentage)} %"
-            found.append(
-                Line(override.manager, period, Kind.OVERRIDE, amount, exact, override.name, base=base, rates=rate)
-            )
-            self._say(
-                override.manager,
-                period,
-                f"{override.name}: {number(base)} of {override.of} x {rate} = {number(exact)}, paid {number(amount)}",
-            )
+            # An override of overrides is one of those before it.
+            known = [*found] if override.of is OverrideOf.OVERRIDE else lines
+            people = {line.payee for line in found} if override.of is OverrideOf.OVERRIDE else earners
+            found += [
+                self._override(period, (index, own), known, credited) for own in self._each_manager(override, people)
+            ]
         return found
+
+    def _each_manager(self, override: Override, earners: Iterable[str]) -> list[Override]:
+        """The override of one manager, or of everybody who is so many levels above those who earn."""
+        if override.level is None:
+            return [override]
+        below: dict[str, list[str]] = {}
+        for payee in sorted(earners):
+            above = chain_above(payee, self._managers)
+            named = not override.payees or payee in override.payees
+            if named and len(above) >= override.level:
+                below.setdefault(above[override.level - 1], []).append(payee)
+        return [replace(override, manager=manager, payees=tuple(team)) for manager, team in sorted(below.items())]
+
+    def _override(
+        self, period: Period, stated: tuple[int, Override], lines: Sequence[Line], credited: Sequence[Claim]
+    ) -> Line:
+        index, override = stated
+        if override.of is OverrideOf.REVENUE:
+            base = self._team_revenue(override, credited)
+        elif override.of is OverrideOf.OVERRIDE:
+            base = sum((line.amount for line in lines if _reports_to(line.payee, override)), ZERO)
+        else:
+            base = self._team_commission(index, override, lines)
+        exact = base * override.percentage / HUNDRED
+        amount = round_money(exact if override.cap is None else min(exact, override.cap), self._unit)
+        rate = f"{number(override.percentage)} %"
+        self._say(
+            override.manager,
+            period,
+            f"{override.name}: {number(base)} of {override.of} x {rate} = {number(exact)}, paid {number(amount)}",
+        )
+        return Line(override.manager, period, Kind.OVERRIDE, amount, exact, override.name, base=base, rates=rate)
 
     def _team_revenue(self, override: Override, credited: Sequence[Claim]) -> Decimal:
         total = ZERO
@@ -238,6 +273,21 @@ class Payouts:
     def _say(self, payee: str, period: Period, text: str) -> None:
         where = ", ".join(part for part in (payee, period_text(period)) if part)
         self._report.steps.append(Step(payee, period, f"{where}: {text}"))
+
+
+def chain_above(payee: str, managers: Mapping[str, str]) -> list[str]:
+    """The managers above a payee, the nearest first; a circle ends where it would begin again."""
+    above: list[str] = []
+    manager = managers.get(payee)
+    while manager is not None and manager != payee and manager not in above:
+        above.append(manager)
+        manager = managers.get(manager)
+    return above
+
+
+def _held(line: Line) -> Decimal:
+    """By how much a line changes what is held back."""
+    return -line.amount if line.kind in {Kind.HELD, Kind.RELEASED} else ZERO
 
 
 def _reports_to(payee: str, override: Override) -> bool:

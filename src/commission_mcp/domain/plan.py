@@ -10,7 +10,7 @@ from enum import StrEnum
 from commission_mcp.domain.bands import Bands
 from commission_mcp.domain.money import HUNDRED, ONE
 from commission_mcp.domain.periods import Schedule
-from commission_mcp.domain.rules import Limit, Rule, Scope
+from commission_mcp.domain.rules import Limit, Measure, Rule, Scope
 from commission_mcp.domain.sales import Base
 
 
@@ -27,6 +27,7 @@ class OverrideOf(StrEnum):
 
     REVENUE = "revenue"
     COMMISSION = "commission"
+    OVERRIDE = "override"  # what the overrides before it pay to others: a chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Override:
         first: Only the first so many commissions of each report count.
         already_counted: How many of them were counted before this calculation.
         cap: At most this much for each period.
+        level: Instead of one manager, everybody's own: 1 for the manager, 2 for the manager's manager.
     """
 
     manager: str
@@ -66,6 +68,7 @@ class Override:
     already_counted: int = 0
     cap: Decimal | None = None
     name: str = "override"
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Plan:
         clawback_schedule: Points taken back by how long a lost sale had lasted.
         payment_schedule: How often what was earned is paid; None with every calculation.
         object_type: Which documents count, where sales say what they are.
+        measures: Second figures that gates, modifiers and columns ask.
     """
 
     name: str
@@ -119,3 +123,4 @@ class Plan:
     base_salary: Decimal | None = None
     payment_schedule: Schedule | None = None
     object_type: str | None = None
+    measures: tuple[Measure, ...] = ()

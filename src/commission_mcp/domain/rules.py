@@ -33,6 +33,7 @@ class FixedBasis(StrEnum):
     PER_TRANSACTION = "per_transaction"
     PER_UNIT = "per_unit"
     PER_PERIOD = "per_period"
+    PER_STEP = "per_step"  # each whole step of the window's base
 
 
 class RangeType(StrEnum):
@@ -87,6 +88,14 @@ class NegativeBase(StrEnum):
     FIRST_BAND = "first_band"
     ZERO = "zero"
     CARRY = "carry"
+
+
+class Below(StrEnum):
+    """What a curve says below its first point."""
+
+    ZERO = "zero"  # nothing
+    HOLD = "hold"  # the first value
+    ORIGIN = "from_zero"  # on a straight line from 0 at 0 to the first point
 
 
 class CapPer(StrEnum):
@@ -171,27 +180,43 @@ class Curve:
         xs: Where the points are, ascending, in the unit of the range.
         values: What is paid there.
         marginal: Percentage only: each part by the rate at its own place, instead of everything by the rate at x.
-        extrapolate: Beyond the last point the line goes on; otherwise the last value holds. Below the first: nothing.
+        extrapolate: Beyond the last point the line goes on; otherwise the last value holds.
+        slope: By how much the value changes for each unit beyond the last point; goes before `extrapolate`.
+        below: What holds below the first point.
     """
 
     xs: tuple[Decimal, ...]
     values: tuple[Decimal, ...]
     marginal: bool = False
     extrapolate: bool = False
+    slope: Decimal | None = None
+    below: Below = Below.ZERO
 
     def value(self, x: Decimal) -> Decimal:
         """The value at x, by linear interpolation: v0 + (v1 - v0) * (x - x0) / (x1 - x0)."""
         if x < self.xs[0]:
-            return ZERO
+            return self._below(x)
         last = len(self.xs) - 1
         upper = next((i for i, at in enumerate(self.xs) if x < at), last)
+        if x >= self.xs[last] and self.slope is not None:
+            return self.values[last] + self.slope * (x - self.xs[last])
         if len(self.xs) == 1 or (x >= self.xs[last] and not self.extrapolate):
             return self.values[last]
         (x0, x1), (v0, v1) = self.xs[upper - 1 : upper + 1], self.values[upper - 1 : upper + 1]
         return v0 + (v1 - v0) * (x - x0) / (x1 - x0)
 
+    def _below(self, x: Decimal) -> Decimal:
+        if self.below is Below.ORIGIN:
+            return max(ZERO, self.values[0] * x / self.xs[0])
+        return self.values[0] if self.below is Below.HOLD else ZERO
+
 
 Scheme: TypeAlias = Flat | Slab | Tiered | ProRata | Curve
+
+
+def bands_of(scheme: Scheme) -> Bands | None:
+    """The bands of a table, where it has any."""
+    return None if isinstance(scheme, Flat | Curve) else scheme.bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +265,99 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A condition on the window's sales in a scope; when it fails, the rule pays nothing."""
+    """A condition on the window's sales in a scope, or on a measure; when it fails, the rule pays nothing.
+
+    Attributes:
+        measure: The measure that lies from `at_least` to `at_most`, both included, in its own unit.
+    """
 
     scope: Scope
     quantity_min: Decimal | None = None
     amount_min: Decimal | None = None
     transactions_min: Decimal | None = None
     attainment_min: Decimal | None = None
+    measure: str | None = None
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A second figure of a payee's window, over all the sales credited to him, whatever rule pays them.
+
+    Attributes:
+        name: What gates, modifiers, columns and the context call it.
+        range_type: Amount, Quantity, Percentage of Quota, or the Margin or Markup Percent of all the sales together.
+        base: What counts of a sale, for Amount and Percentage of Quota.
+        scope: Of which sales.
+        accumulation: Over what it is summed; None for the window of the rule that asks.
+        everybody: Everybody's sales count, such as a team's.
+    """
+
+    name: str
+    range_type: RangeType = RangeType.AMOUNT
+    base: Base = Base.GROSS
+    scope: Scope = Scope()
+    accumulation: Accumulation | None = None
+    everybody: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """What a rule pays is multiplied by, according to a measure: a multiplier for each band, or on a line."""
+
+    measure: str
+    by: Bands | Curve
+
+    def multiplier(self, figure: Decimal) -> Decimal:
+        """The multiplier at a figure of the measure."""
+        return self.by.value(figure)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The second range of a matrix: it chooses which of several tables pays.
+
+    Attributes:
+        bands: Where the columns lie; the value of each is its number.
+        schemes: The table of each column; they differ in their values only.
+        measure: The measure that chooses for the window; None where each sale chooses by `level`.
+        level: The percentage of each sale that chooses.
+    """
+
+    bands: Bands
+    schemes: tuple[Scheme, ...]
+    measure: str | None = None
+    level: Level | None = None
+
+    def index(self, figure: Decimal) -> int:
+        """Which column a figure lies in, counted from 0."""
+        return self.bands.index(figure)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdback:
+    """A part of what a sale earns, which is paid later.
+
+    Attributes:
+        share: The part, 0 to 1.
+        event: The event of the sale that releases it, such as `payment`.
+        days: Or so many days after the sale.
+        months: Or the end of the calendar period of so many months (3, 6, 12) that the sale lies in.
+    """
+
+    share: Decimal
+    event: str | None = None
+    days: int | None = None
+    months: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutShare:
+    """A part of what a rule pays, which goes to somebody else; `share` is 0 to 1."""
+
+    payee: str
+    share: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +378,8 @@ class Rule:
         component: Rules of one component compete for a sale, the most particular one pays; components add up.
         stage: 0 for commissions, 1 for SPIFFs and bonuses, which come after rounding and total caps.
         measure: What `bands` and thresholds in amounts count: the base itself, or another.
+        step: How much of the base one amount is paid for, where amounts are paid per step.
+        columns: The second range, where the rule is a matrix; `scheme` is then that of its first column.
     """
 
     name: str
@@ -294,11 +407,23 @@ class Rule:
     prorate_bands: bool = False
     rounding: Decimal | None = None
     pool: tuple[Member, ...] = ()
+    modifiers: tuple[Modifier, ...] = ()
+    columns: Columns | None = None
+    step: Decimal | None = None
+    holdback: tuple[Holdback, ...] = ()
+    payout_split: tuple[PayoutShare, ...] = ()
+
+    @property
+    def measures(self) -> frozenset[str]:
+        """The names of the measures that it asks."""
+        gates = {gate.measure for gate in self.gates if gate.measure is not None}
+        chosen = {self.columns.measure} if self.columns is not None and self.columns.measure is not None else set[str]()
+        return frozenset(gates | chosen | {modifier.measure for modifier in self.modifiers})
 
     @property
     def bands(self) -> Bands | None:
         """Its bands, where it has any."""
-        return None if isinstance(self.scheme, Flat | Curve) else self.scheme.bands
+        return bands_of(self.scheme)
 
     @property
     def banded(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -46,6 +46,20 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a sale, such as a payment.
+
+    Attributes:
+        share: Which part of it happened then, 0 to 1.
+        day: When; None with the sale itself.
+    """
+
+    name: str
+    share: Decimal = ONE
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sale:
     """One transaction. Amounts are in the major unit of its own currency.
 
@@ -65,6 +79,8 @@ class Sale:
         labels: What rules can select by: territory, product, customer, and so on.
         credits: Who is credited, and for how much.
         refund_of: The sale that this one takes back, in whole or in part.
+        events: What has happened to it since, such as payments.
+        payouts: Who gets which part (0 to 1) of what the sale pays, instead of who is credited.
         position: Its place in the input, counted from 0.
     """
 
@@ -84,6 +100,8 @@ class Sale:
     credits: tuple[Credit, ...] = ()
     refund_of: str | None = None
     position: int = 0
+    events: tuple[Event, ...] = ()
+    payouts: tuple[tuple[str, Decimal], ...] = ()
 
     def base(self, base: Base) -> Decimal | Code:
         """What counts of the sale, in the plan's currency (units for Units), or which fact is missing."""
@@ -158,7 +176,14 @@ class Facts:
         the very period before one for always; figures of several spans inside the period are added up. None when
         nothing fits.
         """
-        for mine in self._candidates(payee, rule):
+        return self._first(payee, period, dict.fromkeys((rule, None)))
+
+    def of_rule(self, payee: str, period: Period | None, rule: str) -> Decimal | None:
+        """The figure that is stated for this very rule or measure."""
+        return self._first(payee, period, (rule,))
+
+    def _first(self, payee: str, period: Period | None, rules: Iterable[str | None]) -> Decimal | None:
+        for mine in self._candidates(payee, rules):
             dated = [f for f in mine if f.period is not None]
             same = [f.amount for f in dated if f.period == period]
             inside = [
@@ -170,10 +195,10 @@ class Facts:
                     return sum(found, ZERO)
         return None
 
-    def _candidates(self, payee: str, rule: str | None) -> Iterator[Sequence[Fact]]:
+    def _candidates(self, payee: str, rules: Iterable[str | None]) -> Iterator[Sequence[Fact]]:
         """The figures that could fit, the more particular first."""
         stated = (self.by_payee.get(payee, ()), self.by_payee.get(None, ()))
-        for own in dict.fromkeys((rule, None)):
+        for own in rules:
             for facts in stated:
                 yield [fact for fact in facts if fact.rule == own]
 
@@ -234,6 +259,8 @@ class Situation:
         parents: For each dimension, the parent of a value: territory North-East -> North.
         clawbacks: Commissions taken back.
         adjustments: Amounts decided elsewhere.
+        figures: Figures of measures that the sales do not tell; a fact's `rule` is the measure.
+        managers: To whom each payee reports.
     """
 
     payee: str = "payee"
@@ -256,6 +283,8 @@ class Situation:
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     clawbacks: tuple[Clawback, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
+    figures: Facts = Facts()
+    managers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def quota(self, payee: str, period: Period | None, measure: Base, rule: str | None = None) -> Decimal | None:
         """The quota of a payee for a window, of what is measured."""

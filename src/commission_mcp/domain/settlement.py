@@ -226,8 +226,8 @@ class _Settling:
         self._routed[index] = []
 
     def _batches(self, index: int, source: PlanInForce) -> Iterable[list[Sale]]:
-        """What is calculated at a time: pools and overrides need everybody's sales."""
-        if source.plan.overrides:
+        """What is calculated at a time: pools, overrides and measures need more sales than each payee is paid for."""
+        if source.plan.overrides or source.plan.measures:
             return [[sale for sale in source.sales if sale is not None and sale.sale_id not in self._withheld]]
         if any(rule.pool for rule in source.plan.rules):
             return [in_one(self._routed[index])]
@@ -285,7 +285,12 @@ def windows_around(plan: Plan, period: Period) -> Period:
         months = {Accumulation.QUARTER: 3, Accumulation.YEAR: 12}.get(rule.accumulation)
         if months is not None:
             spans.append(months_around(period.start, months))
-        carries = rule.negative_base is NegativeBase.CARRY  # from any window before
+        # From any window before: a negative base, and what was held back.
+        carries = rule.negative_base is NegativeBase.CARRY or bool(rule.holdback)
         if (carries or rule.accumulation is Accumulation.PLAN) and plan.valid_from is not None:
             spans.append(Period(plan.valid_from, plan.valid_to or period.end))
+    for measure in plan.measures:
+        months = {Accumulation.QUARTER: 3, Accumulation.YEAR: 12}.get(measure.accumulation or Accumulation.PERIOD)
+        if months is not None:
+            spans.append(months_around(period.start, months))
     return Period(min(span.start for span in spans), max(span.end for span in spans))

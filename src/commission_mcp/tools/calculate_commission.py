@@ -15,7 +15,7 @@ from commission_mcp.app import CurrentApp, CurrentCaller
 from commission_mcp.domain.arguments import exact_numbers
 from commission_mcp.domain.calculation import calculate
 from commission_mcp.domain.caller import Role
-from commission_mcp.domain.ledger import period_text
+from commission_mcp.domain.claims import period_text
 from commission_mcp.domain.money import plain, settle
 from commission_mcp.domain.outcome import Line, Outcome, Statement
 from commission_mcp.domain.parsing import parse_form
@@ -50,7 +50,9 @@ class CalculationResult(BaseModel):
     complete: bool = Field(description="False when `problems` kept something from being calculated.")
     lines: list[Any] = Field(description="{payee, period, kind, rule, sale_id, base, rates, amount} each.")
     steps: list[str] = Field(description="Each piece of arithmetic.")
-    statements: list[Any] = Field(description="{payee, period, earned, total, payable, carried, draw_balance} each.")
+    statements: list[Any] = Field(
+        description="{payee, period, earned, total, payable, carried, draw_balance, held} each."
+    )
     unmatched: list[Any] = Field(description="Sales that earned nothing: {sale_id, amount, payee, reason} each.")
     problems: list[Any] = Field(description="{code, message, fix, path} each; W_ codes are warnings.")
     counts: dict[str, int] = Field(description="How many there are of each list, shown or not.")
@@ -75,7 +77,7 @@ async def calculate_commission(
         str | None, Field(description="Show this payee only; also who made sales that name nobody.", max_length=200)
     ] = None,
     context: Annotated[
-        dict[str, Any] | None, Field(description="quota, target_incentive, draw_balance, base_before, period, ...")
+        dict[str, Any] | None, Field(description="quota, target_incentive, measures, draw_balance, period, ...")
     ] = None,
     max_items: Annotated[int, Field(ge=1, le=100_000, description="Entries of each list to return.")] = _SHOWN_MAX,
     *,
@@ -88,9 +90,10 @@ async def calculate_commission(
     part) or Slab (the rate reached, on everything), with `range_type` Amount, Quantity or Percentage of Quota, and
     `value_type` Percentage or Fixed Amount (with `fixed_basis` per_transaction, per_unit, per_period). A rule may add
     scope, component (rules of one component compete, components add up), accumulation, threshold, accelerators, cap,
-    floor, client_tier_overrides, multipliers, gates, pool; the plan draw, total_cap, spiffs, bonuses, overrides,
-    base_salary, proration, clawback_schedule. A sale may add credits [{payee, share}], refund_of, currency with
-    fx_rate. An unknown field or a wrong value is refused with the allowed ones.
+    floor, client_tier_overrides, multipliers, gates, modifiers, columns (a matrix), holdback, payout_split, pool; the
+    plan measures, draw, total_cap, spiffs, bonuses, overrides, base_salary, proration, clawback_schedule. A sale may
+    add credits [{payee, share}], refund_of, events, currency with fx_rate. An unknown field or a wrong value is
+    refused with the allowed ones.
 
     Example: plan {"currency": "USD", "calculation_schedule": "Monthly", "rules": [{"category_type": "Tiered",
     "range_type": "Amount", "value_type": "Percentage", "base_value": "Gross Revenue", "tiers": [{"from": "0", "to":
@@ -264,6 +267,7 @@ def _statement(statement: Statement) -> dict[str, str]:
         "payable": str(statement.payable),
         "carried": str(statement.carried),
         "draw_balance": str(statement.draw_balance),
+        "held": str(statement.held),
     }
 
 

@@ -8,7 +8,15 @@ from decimal import Decimal
 from typing import cast
 
 from commission_mcp.domain.money import ONE, ZERO, exact
-from commission_mcp.domain.parsing.parts import read_facts, read_labels, read_period, read_share, read_span
+from commission_mcp.domain.parsing.parts import (
+    read_facts,
+    read_figures,
+    read_labels,
+    read_period,
+    read_share,
+    read_span,
+)
+from commission_mcp.domain.parsing.payout_form import payouts_of_sale, read_events
 from commission_mcp.domain.parsing.plan_form import read_plan
 from commission_mcp.domain.parsing.reader import Collected, Reader
 from commission_mcp.domain.periods import period_of
@@ -99,6 +107,8 @@ def _read_sale(row: Reader, index: int, default_id: str, plan: Plan | None) -> S
         labels=read_labels(row),
         credits=_read_credits(row),
         refund_of=row.text("refund_of"),
+        events=read_events(row),
+        payouts=payouts_of_sale(row),
         position=index,
     )
     row.ignore("uom", "description")
@@ -179,6 +189,8 @@ def _read_context(reader: Reader) -> Situation:
         parents=_read_parents(reader),
         clawbacks=tuple(_read_clawback(row) for row in reader.many("clawbacks")),
         adjustments=tuple(_read_adjustment(row) for row in reader.many("adjustments")),
+        figures=read_figures(reader, "measures"),
+        managers=_read_managers(reader),
     )
     situation = _read_activity(reader, situation)
     reader.finish()
@@ -204,6 +216,15 @@ def _read_activity(reader: Reader, situation: Situation) -> Situation:
         inner.missing("active_days", "Give `active_days` and `period_days`, the former not above the latter.")
         return situation
     return replace(situation, active_share=active / whole)
+
+
+def _read_managers(reader: Reader) -> dict[str, str]:
+    """`reports_to`: {"rep": "manager", "manager": "director"}."""
+    stated = reader.mapping("reports_to")
+    managers = {payee: manager for payee, manager in stated.items() if isinstance(manager, str)}
+    if len(managers) < len(stated):
+        reader.refuse(Code.FIELD_TYPE, "reports_to", "Not all managers are texts.", 'Send {"rep": "manager"}.')
+    return managers
 
 
 def _read_parents(reader: Reader) -> dict[str, dict[str, str]]:

@@ -144,12 +144,28 @@ def read_gates(reader: Reader) -> tuple[Gate, ...]:
             row.amount("min_amount"),
             row.amount("min_transactions"),
             row.factor("min_attainment"),
+            row.text("measure"),
+            row.amount("at_least", negative=True),
+            row.amount("at_most", negative=True),
         )
         row.finish()
-        if gate == Gate(gate.scope):
-            row.missing("min_quantity", "Give min_quantity, min_amount, min_transactions or min_attainment.")
+        _check_gate(row, gate)
         gates.append(gate)
     return tuple(gates)
+
+
+def _check_gate(row: Reader, gate: Gate) -> None:
+    asked = gate.at_least is not None or gate.at_most is not None
+    own = (gate.quantity_min, gate.amount_min, gate.transactions_min, gate.attainment_min)
+    if gate.measure is not None and (not asked or gate.scope.wanted or any(least is not None for least in own)):
+        row.missing("at_least", "For a `measure` give `at_least` or `at_most`, and nothing else beside them.")
+    elif gate.measure is None and asked:
+        row.missing("measure", "`at_least` and `at_most` are of a `measure`; name it, or use min_quantity, min_amount.")
+    elif gate == Gate(gate.scope):
+        row.missing(
+            "min_quantity",
+            "Give min_quantity, min_amount, min_transactions or min_attainment, or `measure` with `at_least`.",
+        )
 
 
 def read_pool(reader: Reader) -> tuple[Member, ...]:
@@ -208,12 +224,31 @@ def read_facts(reader: Reader, name: str) -> Facts:
     return Facts() if amount is None else Facts((Fact(amount),))
 
 
-def _fact(row: Reader) -> Fact | None:
-    payee, amount, period, rule = row.text("payee"), row.amount("amount"), read_period(row, "period"), row.text("rule")
+def _fact(row: Reader, *, negative: bool = False) -> Fact | None:
+    payee, amount, period = row.text("payee"), row.amount("amount", negative=negative), read_period(row, "period")
+    rule = row.text("rule") or row.text("measure")
+    row.ignore("measure")
     if not row.has("amount"):
         row.missing("amount", "Give the figure.")
     row.finish()
     return None if amount is None else Fact(amount, payee, period, rule)
+
+
+def read_figures(reader: Reader, name: str) -> Facts:
+    """Figures of measures: `{measure: number}`, or `[{measure, payee, period, amount}]`."""
+    value = reader.raw(name)
+    if value is None:
+        return Facts()
+    if isinstance(value, dict):
+        inner = Reader(reader.raw(name), reader.at(name), reader.collected)
+        stated = [(measure, inner.amount(measure, negative=True)) for measure in inner.names()]
+        return Facts(tuple(Fact(amount, None, None, measure) for measure, amount in stated if amount is not None))
+    rows = reader.many(name)
+    for row in rows:
+        if not row.has("measure"):
+            row.missing("measure", "Name the measure.")
+    facts = [_fact(row, negative=True) for row in rows]
+    return Facts(tuple(fact for fact in facts if fact is not None))
 
 
 def read_period(reader: Reader, name: str) -> Period | None:

@@ -17,6 +17,7 @@ from commission_mcp.domain.parsing.parts import (
 )
 from commission_mcp.domain.parsing.reader import Collected, Reader
 from commission_mcp.domain.parsing.rule_form import Surroundings, read_rule
+from commission_mcp.domain.parsing.second_range import read_measures
 from commission_mcp.domain.parsing.tiers import Notation, read_bands
 from commission_mcp.domain.periods import Schedule, period_of
 from commission_mcp.domain.plan import Assignment, Draw, Override, OverrideOf, Plan, Proration
@@ -85,6 +86,7 @@ def read_plan(reader: Reader, fallback_currency: str | None) -> Plan | None:
         base_salary=reader.amount("base_salary"),
         payment_schedule=payment,
         object_type=_read_object_type(reader),
+        measures=read_measures(reader),
     )
     _warn_approvals(reader)
     reader.finish()
@@ -270,10 +272,18 @@ def _bonus_step(row: Reader, *, of_target: bool) -> tuple[Decimal, Decimal] | No
 
 
 def _read_override(row: Reader) -> Override | None:
-    manager, percentage = row.text("manager"), row.factor("percentage")
+    manager, percentage, level = row.text("manager"), row.factor("percentage"), row.count("level")
     for name in ("manager", "percentage"):
-        if not row.has(name):
-            row.missing(name, "Name the `manager` and the `percentage` in points.")
+        if not row.has(name) and not (name == "manager" and row.has("level")):
+            row.missing(
+                name,
+                "Name the `manager` (or the `level`: 1 for everybody's own manager by `context.reports_to`, 2 for the"
+                " manager's manager) and the `percentage` in points.",
+            )
+    if level is not None:
+        row.forbid("manager", "`level` says whose manager is meant.")
+        if level == 0:
+            row.refuse(Code.NUMBER, "level", "The level is 0.", "Send 1 for the manager, 2 for the one above, ...")
     override = Override(
         manager or "",
         row.choice("of", OverrideOf) or OverrideOf.REVENUE,
@@ -284,9 +294,10 @@ def _read_override(row: Reader) -> Override | None:
         row.count("already_counted") or 0,
         row.amount("cap"),
         row.text("name") or "override",
+        level,
     )
     row.finish()
-    return None if manager is None or percentage is None else override
+    return None if (manager is None and not level) or percentage is None else override
 
 
 def _read_clawbacks(reader: Reader) -> Bands | None:

@@ -35,13 +35,15 @@ class Collected:
     def refuse(self, code: Code, path: str, message: str, fix: str) -> None:
         """Note what must be changed; beyond the limit only that there is more."""
         self.refused += 1
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(code, message, fix, path))
+        problem = Problem(code, message, fix, path)
+        if len(self.problems) < PROBLEMS_MAX and problem not in self.problems:
+            self.problems.append(problem)
 
     def warn(self, code: Code, path: str, message: str, fix: str = "") -> None:
         """Note what is accepted, and how it was understood."""
-        if len(self.warnings) < PROBLEMS_MAX:
-            self.warnings.append(Problem(code, message, fix, path))
+        warning = Problem(code, message, fix, path)
+        if len(self.warnings) < PROBLEMS_MAX and warning not in self.warnings:
+            self.warnings.append(warning)
 
 
 class Reader:
@@ -185,6 +187,11 @@ class Reader:
     def many(self, name: str, length_max: int = LIST_MAX) -> list[Reader]:
         """A list of objects; empty when absent."""
         return [Reader(item, path, self.collected) for item, path in self.items(name, length_max)]
+
+    def one_or_many(self, name: str, length_max: int = LIST_MAX) -> list[Reader]:
+        """An object, or a list of objects; empty when absent."""
+        inner = self.one(name) if isinstance(self.raw(name), Mapping) else None
+        return self.many(name, length_max) if inner is None else [inner]
 
     def items(self, name: str, length_max: int = LIST_MAX) -> list[tuple[object, str]]:
         """The items of a list, each with its path; empty when absent."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from commission_mcp.domain.bands import Bands, Boundary
+from commission_mcp.domain.entries import pays_once
 from commission_mcp.domain.explanation import number
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO
 from commission_mcp.domain.parsing.parts import (
@@ -21,12 +22,16 @@ from commission_mcp.domain.parsing.parts import (
     read_tier_override,
     warn_multiplier,
 )
+from commission_mcp.domain.parsing.payout_form import read_holdback, read_payout_split
 from commission_mcp.domain.parsing.reader import Reader, nearest
+from commission_mcp.domain.parsing.second_range import of_column, read_columns, read_modifiers
 from commission_mcp.domain.parsing.tiers import Notation, read_bands
 from commission_mcp.domain.rules import (
     Accelerators,
     Accumulation,
     AppliesTo,
+    Below,
+    Columns,
     Curve,
     FixedBasis,
     Flat,
@@ -40,7 +45,7 @@ from commission_mcp.domain.rules import (
     Tiered,
     ValueType,
 )
-from commission_mcp.domain.sales import Base
+from commission_mcp.domain.sales import Base, Level
 from commission_mcp.errors import Code
 
 CATEGORIES = ("Flat", "Slab", "Tiered", "Interpolated")
@@ -86,7 +91,9 @@ class _Kind:
 def read_rule(reader: Reader, around: Surroundings) -> Rule | None:
     """A rule; None when it cannot be understood, which is then noted."""
     kind = _read_kind(reader)
-    scheme = None if kind is None else _read_scheme(reader, kind, around)
+    columns = read_columns(reader)
+    schemes = () if kind is None else _read_schemes(reader, kind, around, columns)
+    scheme = schemes[0] if schemes else None
     if kind is None:
         _know_all(reader)
         if reader.has("tiers"):
@@ -119,8 +126,14 @@ def read_rule(reader: Reader, around: Surroundings) -> Rule | None:
         prorate_bands=reader.flag("prorate_bands"),
         rounding=_read_rounding(reader, around),
         pool=read_pool(reader),
+        modifiers=read_modifiers(reader),
+        columns=None if columns is None or not schemes else Columns(columns[2], schemes, columns[0], columns[1]),
+        step=_read_step(reader, kind),
+        holdback=read_holdback(reader),
+        payout_split=read_payout_split(reader),
     )
     _check_span(reader, rule)
+    _check_together(reader, rule)
     return rule if scheme is not None else None
 
 
@@ -129,7 +142,8 @@ def _know_all(reader: Reader) -> None:
     reader.ignore("name", "range_base", "accumulation", "scope", "component", "priority", "valid_from", "valid_to")
     reader.ignore("threshold", "client_tier_overrides", "accelerators", "multipliers", "gates", "floor", "cap")
     reader.ignore("negative_base", "prorate_bands", "rounding", "pool", "tiers", "commission", "rates", "points")
-    reader.ignore("interpolation", "extrapolate", "boundary", "cap_range", "range_type", "fixed_basis")
+    reader.ignore("interpolation", "extrapolate", "boundary", "cap_range", "range_type", "fixed_basis", "below")
+    reader.ignore("modifiers", "columns", "step", "holdback", "payout_split")
 
 
 def _read_kind(reader: Reader) -> _Kind | None:
@@ -210,7 +224,9 @@ def _read_basis(reader: Reader, category: str, value_type: ValueType) -> FixedBa
             )
         return FixedBasis.PER_PERIOD if reader.has("points") else None
     if basis is None and not reader.has("fixed_basis"):
-        reader.missing("fixed_basis", "A Fixed Amount is paid per_transaction, per_unit or per_period; state which.")
+        reader.missing(
+            "fixed_basis", "A Fixed Amount is paid per_transaction, per_unit, per_period or per_step; state which."
+        )
     return basis
 
 
@@ -263,6 +279,57 @@ def _read_scope(reader: Reader) -> Scope:
     return scope
 
 
+def _read_schemes(
+    reader: Reader, kind: _Kind, around: Surroundings, columns: tuple[str | None, Level | None, Bands] | None
+) -> tuple[Scheme, ...]:
+    """The tables of a rule: one, or one for each column of a matrix; none when there is a problem."""
+    if columns is None:
+        if reader.has("columns"):
+            _know_all(reader)
+            return ()
+        scheme = _read_scheme(reader, kind, around)
+        return () if scheme is None else (scheme,)
+    _know_tables(reader)
+    count = len(columns[2].floors)
+    found = [_read_scheme(of_column(reader, index, count), kind, around) for index in range(count)]
+    schemes = tuple(scheme for scheme in found if scheme is not None)
+    return schemes if len(schemes) == count else ()
+
+
+def _know_tables(reader: Reader) -> None:
+    reader.ignore("tiers", "commission", "rates", "points", "interpolation", "extrapolate", "below", "boundary")
+    reader.ignore("cap_range")
+
+
+def _check_together(reader: Reader, rule: Rule) -> None:
+    """Refuse fields that have no meaning beside each other."""
+    if rule.pool and (rule.holdback or rule.payout_split):
+        name = "holdback" if rule.holdback else "payout_split"
+        reader.forbid(name, "a pool is shared out among its members at once.")
+    columns = rule.columns
+    if columns is None:
+        return
+    if rule.range_type in _PORTIONS:
+        reader.forbid("columns", f"{rule.range_type} grows with the rates of one table.")
+    if columns.level is not None and pays_once(rule):
+        reader.forbid("columns", "what is paid for the window as a whole cannot be chosen by each sale; use a measure.")
+
+
+def _read_step(reader: Reader, kind: _Kind) -> Decimal | None:
+    """The size of a step, for amounts paid for each whole one."""
+    if kind.fixed_basis is not FixedBasis.PER_STEP:
+        reader.forbid("step", "it is the size of the steps of `fixed_basis` per_step.")
+        return None
+    step = reader.amount("step")
+    if step is None and not reader.has("step"):
+        reader.missing("step", "Give how much one amount is paid for, such as 1000 for 50 on every full 1,000.")
+    if step == ZERO:
+        reader.refuse(Code.NUMBER, "step", "A step is 0.", "Send more than 0.")
+    if kind.category != "Flat":
+        reader.forbid("step", "only a Flat rule is paid for steps.")
+    return step or None
+
+
 def _read_scheme(reader: Reader, kind: _Kind, around: Surroundings) -> Scheme | None:
     boundary = reader.choice("boundary", Boundary)
     capped = reader.flag("cap_range")
@@ -272,6 +339,7 @@ def _read_scheme(reader: Reader, kind: _Kind, around: Surroundings) -> Scheme | 
     reader.forbid("commission", "tiers say what is paid.")
     if kind.category == "Interpolated" and reader.has("points"):
         return _read_curve(reader, kind)
+    reader.forbid("below", "only points have something below the first of them.")
     notation = Notation(
         minor_unit=ONE if kind.range_type is RangeType.QUANTITY else around.minor_unit,
         whole_numbers=kind.range_type is RangeType.QUANTITY,
@@ -368,29 +436,52 @@ def _flat_tier(reader: Reader) -> Decimal | None:
 
 def _read_curve(reader: Reader, kind: _Kind) -> Curve | None:
     reader.forbid("tiers", "points say what is paid.")
-    xs: list[Decimal] = []
-    values: list[Decimal] = []
-    rows = reader.many("points", _POINTS_MAX)
-    for row in rows:
-        at, value = row.amount("at"), row.factor("commission")
-        for name in ("at", "commission"):
-            if not row.has(name):
-                row.missing(name, "Give where the point is (`at`) and what is paid there (`commission`).")
-        row.finish()
-        if at is not None and value is not None:
-            xs.append(at)
-            values.append(value)
+    points, complete, slope = _read_points(reader.many("points", _POINTS_MAX))
     marginal = reader.raw("interpolation")
     if marginal not in (None, "whole", "marginal"):
         reader.refuse(Code.UNKNOWN, "interpolation", "This is not known.", "Allowed are: whole, marginal.")
     extrapolate = reader.flag("extrapolate")
-    if len(xs) < len(rows) or not xs:
+    if not complete or not points:
         return None
-    if any(low >= high for low, high in pairwise(xs)):
+    if any(low[0] >= high[0] for low, high in pairwise(points)):
         reader.refuse(Code.TIER_OVERLAP, "points", "The points do not ascend.", "Sort them by `at`, each once.")
         return None
+    xs, values = tuple(at for at, _ in points), tuple(value for _, value in points)
     _warn_values(reader, kind, values, "points")
-    return Curve(tuple(xs), tuple(values), marginal == "marginal", extrapolate)
+    return Curve(xs, values, marginal == "marginal", extrapolate, slope, _read_below(reader, xs[0]))
+
+
+def _read_points(rows: Sequence[Reader]) -> tuple[list[tuple[Decimal, Decimal]], bool, Decimal | None]:
+    """The points, whether all of them could be read, and the slope behind the last.
+
+    A point without a value lies on the slope of the point before.
+    """
+    points: list[tuple[Decimal, Decimal]] = []
+    slope: Decimal | None = None
+    for row in rows:
+        at, value, rise = row.amount("at"), row.factor("commission"), slope
+        slope = row.factor("slope")
+        if value is None and not row.has("commission") and rise is not None and points and at is not None:
+            value = points[-1][1] + rise * (at - points[-1][0])
+        for name in ("at", "commission"):
+            if not row.has(name) and (name == "at" or value is None):
+                row.missing(
+                    name,
+                    "Give where the point is (`at`) and what is paid there (`commission`, or the `slope` of the point"
+                    " before: by how much it rises for each unit).",
+                )
+        row.finish()
+        if at is not None and value is not None:
+            points.append((at, value))
+    return points, len(points) == len(rows), slope
+
+
+def _read_below(reader: Reader, first: Decimal) -> Below:
+    below = reader.choice("below", Below) or Below.ZERO
+    if below is Below.ORIGIN and first == ZERO:
+        reader.forbid("below", "the first point is at 0, so nothing lies below it.")
+        return Below.ZERO
+    return below
 
 
 def _warn_values(reader: Reader, kind: _Kind, values: Sequence[Decimal], name: str) -> None:

@@ -65,6 +65,8 @@ def _rule(given: _Fields, rule: Rule) -> dict[str, object]:
         written["range_base"] = rule.measure.value
     if category != "Flat":
         written["range_type"] = rule.range_type.value
+    if rule.columns is not None:  # a list of values for each tier, kept as it was written
+        return {**written, **{name: given[name] for name in ("boundary", "cap_range") if name in given}}
     if isinstance(rule.scheme, Flat):
         written["commission"] = plain(rule.scheme.value)
         written.pop("tiers", None)

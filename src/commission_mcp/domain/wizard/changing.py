@@ -41,17 +41,18 @@ class Change:
 
     def _changed(self, value: object) -> object:
         if isinstance(value, list):
-            return [self._row(row) for row in cast("list[object]", value)]
+            return [self._changed(one) for one in cast("list[object]", value)]
+        if isinstance(value, Mapping):
+            return self._row(cast("Mapping[str, object]", value))
         number = read_number(value, RATE_DECIMALS_MAX)
         return value if isinstance(number, str) else plain(self.of(number))
 
-    def _row(self, row: object) -> object:
-        if not isinstance(row, Mapping):
-            return row
-        fields = cast("Mapping[str, object]", row)
-        if "commission" not in fields:
-            return dict(fields)
-        return {**fields, "commission": self._changed(fields["commission"])}
+    def _row(self, row: Mapping[str, object]) -> object:
+        fields = dict(row)
+        slope = read_number(fields.get("slope"), RATE_DECIMALS_MAX)
+        if not isinstance(slope, str):
+            fields["slope"] = plain(slope * self.factor)  # points more at both ends of a stretch leave it as steep
+        return {**fields, "commission": self._changed(fields["commission"])} if "commission" in fields else fields
 
 
 def read_change(text: str, meaning: str | None, rates: list[Decimal], *, fixed: bool) -> Change:
@@ -94,9 +95,10 @@ def rates_of_rule(rule: Mapping[str, object]) -> list[Decimal]:
         value = rule.get(name)
         rows = cast("list[object]", value) if isinstance(value, list) else [{"commission": value}]
         for row in rows:
-            stated = cast("Mapping[str, object]", row).get("commission") if isinstance(row, Mapping) else None
-            number = read_number(stated, RATE_DECIMALS_MAX)
-            found += [] if isinstance(number, str) else [number]
+            stated = cast("Mapping[str, object]", row).get("commission") if isinstance(row, Mapping) else row
+            listed = cast("list[object]", stated) if isinstance(stated, list) else [stated]
+            numbers = [read_number(one, RATE_DECIMALS_MAX) for one in listed]
+            found += [number for number in numbers if not isinstance(number, str)]
     return found
 
 

@@ -31,7 +31,7 @@ RULE = (
     "base_value", "plan_base", "accumulation", "boundary", "tiers", "commission", "rates", "points", "interpolation",
     "extrapolate", "cap_range", "scope", "component", "priority", "valid_from", "valid_to", "threshold",
     "client_tier_overrides", "accelerators", "multipliers", "gates", "floor", "cap", "negative_base", "prorate_bands",
-    "rounding", "pool", "description",
+    "rounding", "pool", "description", "modifiers", "columns", "step", "below", "holdback", "payout_split",
 )  # fmt: skip # names alone, some to a line
 """Phase 2, of one rule."""
 
@@ -44,6 +44,7 @@ PLAN_EXTRAS = (
     "total_cap",
     "total_floor",
     "clawback_schedule",
+    "measures",
 )
 """Phase 2, of the plan as a whole."""
 

@@ -199,9 +199,9 @@ def _overruled(before: Fields, fields: Fields) -> set[str]:
     gone: set[str] = set()
     category = str(fields.get("category_type", "")).strip().lower()
     if category == "flat":
-        gone = {"range_type", "boundary", "cap_range", "tiers", "points", "interpolation", "extrapolate"}
+        gone = {"range_type", "boundary", "cap_range", "tiers", "points", "interpolation", "extrapolate", "below"}
     elif category in {"slab", "tiered"}:
-        gone = {"commission", "rates", "points", "interpolation", "extrapolate"}
+        gone = {"commission", "rates", "points", "interpolation", "extrapolate", "below", "step"}
     if str(fields.get("value_type", "")).strip().lower() == "percentage":
         gone.add("fixed_basis")
     if "tiers" in fields:

@@ -58,7 +58,19 @@ class WorkedRule:
 def worked_rules(plan: Plan) -> tuple[WorkedRule, ...]:
     """Every rule of a plan, worked for one payee and one period."""
     with exact():
-        return tuple(_worked(plan, rule) for rule in plan.rules)
+        return tuple(_worked(plan, own) for rule in plan.rules for own in _each_column(rule))
+
+
+def _each_column(rule: Rule) -> list[Rule]:
+    """The rule itself, or one for each column of a matrix."""
+    columns = rule.columns
+    if columns is None:
+        return [rule]
+    of = columns.measure or str(columns.level)
+    return [
+        replace(rule, name=f"{rule.name}, {of} {band_text(columns.bands, index)}", scheme=scheme, columns=None)
+        for index, scheme in enumerate(columns.schemes)
+    ]
 
 
 def exposure(plan: Plan, rules: Sequence[WorkedRule], multiplier: Decimal = ONE) -> Decimal | None:
@@ -80,7 +92,8 @@ def exposure(plan: Plan, rules: Sequence[WorkedRule], multiplier: Decimal = ONE)
 
 
 def _worked(plan: Plan, rule: Rule) -> WorkedRule:
-    bare = replace(rule, scope=Scope(), gates=(), pool=(), multipliers=(), valid_from=None, valid_to=None)
+    bare = replace(rule, scope=Scope(), gates=(), pool=(), multipliers=(), modifiers=(), valid_from=None, valid_to=None)
+    bare = replace(bare, holdback=(), payout_split=())
     places = _places(plan, rule)
     sibling = _sibling(bare)
     paid = [_paid(plan, bare, at) for at in places]
@@ -196,6 +209,8 @@ def _assumed(plan: Plan, rule: Rule) -> str:
         parts.append(f"a sale of {number(ASSUMED_QUOTA)} {plan.currency}")
     if rule.scope.wanted or rule.gates or rule.multipliers:
         parts.append("sales in the rule's scope, without multipliers of particular sales")
+    if rule.modifiers or rule.holdback or rule.payout_split:
+        parts.append("no modifier, and everything paid at once to the payee")
     return " and ".join(parts)
 
 
@@ -204,7 +219,7 @@ def _most(rule: Rule, paid: Sequence[Decimal | None]) -> Decimal | None:
         return rule.cap.at
     known = [amount for amount in paid if amount is not None]
     whole = len(known) == len(paid) and not isinstance(rule.scheme, Flat) and rule.accelerators is None
-    return max(known) if whole and not rule.multipliers and known else None
+    return max(known) if whole and not rule.multipliers and not rule.modifiers and known else None
 
 
 def _text(plan: Plan, amount: Decimal | None) -> str:

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from commission_mcp.domain.canonical import canonical_json, fingerprint
 from commission_mcp.domain.money import plain
 from commission_mcp.domain.plan import Plan
-from commission_mcp.domain.rules import Curve, Flat, Limit, RangeType, Rule, Slab, Tiered, ValueType
+from commission_mcp.domain.rules import Curve, FixedBasis, Flat, Limit, RangeType, Rule, Slab, Tiered, ValueType
 from commission_mcp.storage.writing import Writing
 
 _COLUMN_OF = {
@@ -126,6 +126,8 @@ def _kind(rule: Rule) -> dict[str, object]:
     basis = None if rule.fixed_basis is None else rule.fixed_basis.value
     if rule.value_type is ValueType.FIXED and basis is None:
         basis = "per_period"  # an interpolated amount is for the window
+    if rule.fixed_basis is FixedBasis.PER_STEP:
+        basis = "per_period"  # so many steps of the window; the definition holds their size
     return {
         "category_type": category,
         "range_type": None if category == "Flat" else rule.range_type.value,

@@ -50,12 +50,14 @@ class _Surroundings:
         quotas: Payee, measure, span, amount and currency of each.
         people: Role and team of each payee.
         activity: First and last day of each payee.
+        managers: To whom each payee reports on the last day.
     """
 
     parents: Mapping[str, Mapping[str, str]]
     quotas: Sequence[tuple[str, str, Period, Decimal, str | None]]
     people: Mapping[str, Mapping[str, str]]
     activity: Mapping[str, tuple[date | None, date | None]]
+    managers: Mapping[str, str]
 
 
 async def load_inputs(
@@ -80,7 +82,7 @@ async def load_inputs(
     live = list(versions) if versions is not None else await versions_in_force(writing, span.start, span.end)
     together = _around(live, span)
     reader = SalesReader(writing, span.end)
-    shared = any(rule.pool for stored in live for rule in stored.plan.rules) or any(s.plan.overrides for s in live)
+    shared = any(_shared(stored.plan) for stored in live)
     await reader.read(Period(together.start, span.end), None if shared else payees)
     late = [
         found
@@ -91,7 +93,7 @@ async def load_inputs(
         live, together = await _take_late(writing, reader, late, (live, together), fixed=versions is not None)
     await reader.read_refunds()
     sold = reader.done()
-    around = await _surroundings(writing, live, together)
+    around = await _surroundings(writing, live, together, span.end)
     rates = await load_rates(writing, together)
     balances = await _draw_balances(writing, live, period)
     plans = [_in_force(stored, sold, around, rates, balances, span) for stored in live]
@@ -114,7 +116,7 @@ async def _take_late(
     earlier = live if fixed else await versions_in_force(writing, days[0], days[-1])
     spans = [_around(earlier, Period(day, day)) for day in days]
     span = Period(min(found.start for found in spans), max(found.end for found in spans))
-    pooled = any(rule.pool for stored in earlier for rule in stored.plan.rules)
+    pooled = any(_shared(stored.plan) for stored in earlier)
     await reader.read(span, None if pooled else frozenset(payee for payee, _ in late))
     have = {(stored.plan_id, stored.version) for stored in live}
     live += [stored for stored in earlier if (stored.plan_id, stored.version) not in have]
@@ -126,7 +128,7 @@ def _around(live: Sequence[StoredPlan], span: Period) -> Period:
     return Period(min(found.start for found in spans), max(found.end for found in spans))
 
 
-async def _surroundings(writing: Writing, live: Sequence[StoredPlan], together: Period) -> _Surroundings:
+async def _surroundings(writing: Writing, live: Sequence[StoredPlan], together: Period, last: date) -> _Surroundings:
     client = [writing.client_id]
     parents: dict[str, Mapping[str, str]] = {
         "territory": dict(await writing.rows(_TERRITORIES, client)),
@@ -146,7 +148,15 @@ async def _surroundings(writing: Writing, live: Sequence[StoredPlan], together: 
         if asked:
             people[payee] = {name: value for name, value in (("role", role), ("team", team)) if value}
         activity[payee] = (hired_on, left_on)
-    return _Surroundings(parents, quotas, people, activity)
+    chained = any(override.level is not None for stored in live for override in stored.plan.overrides)
+    managers: dict[str, str] = dict(await writing.rows(_MANAGERS, [*client, last])) if chained else {}
+    return _Surroundings(parents, quotas, people, activity, managers)
+
+
+def _shared(plan: Plan) -> bool:
+    """Whether what a payee gets depends on the sales of others."""
+    others = plan.overrides or any(measure.everybody for measure in plan.measures)
+    return bool(others) or any(rule.pool or rule.payout_split for rule in plan.rules)
 
 
 def _due_always(plan: Plan) -> bool:
@@ -162,6 +172,7 @@ def _asks_people(live: Sequence[StoredPlan]) -> bool:
             by_scope = getattr(rule.scheme, "by_scope", ())
             scopes += [rule.scope, *(scope for scope, _ in (*by_scope, *rule.multipliers))]
             scopes += [gate.scope for gate in rule.gates]
+        scopes += [measure.scope for measure in stored.plan.measures]
     return any(name in {"role", "team"} for scope in scopes for name, _ in scope.wanted)
 
 
@@ -206,6 +217,7 @@ def _in_force(
         activity=around.activity if plan.proration is not Proration.NONE else {},
         people=around.people,
         assigned=_assigned(plan, around, span),
+        managers=around.managers,
         measured={base: Facts(tuple(_facts(around, base, plan.currency))) for base in Base},
         parents=around.parents,
     )
@@ -268,6 +280,7 @@ _TERRITORIES = (
 )
 _PRODUCTS = "SELECT product_id, parent_id FROM cm.product WHERE client_id = %s AND parent_id IS NOT NULL ORDER BY 1"
 _PAYEES = "SELECT payee_id, job_role, team, hired_on, left_on FROM cm.payee WHERE client_id = %s ORDER BY 1"
+_MANAGERS = "SELECT payee_id, manager_id FROM cm.reports_to WHERE client_id = %s AND valid @> %s::date ORDER BY 1"
 _QUOTAS = (
     "SELECT payee_id, measure, lower(span), upper(span), amount, currency FROM cm.quota"
     " WHERE client_id = %s AND span && daterange(%s, %s, '[]') ORDER BY payee_id, measure, span"

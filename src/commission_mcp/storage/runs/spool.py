@@ -27,6 +27,8 @@ _KINDS = {
     Kind.FLOOR: "floor",
     Kind.CAP: "cap",
     Kind.OVERRIDE: "override",
+    Kind.HELD: "adjustment",
+    Kind.RELEASED: "adjustment",
     Kind.CLAWBACK: "clawback",
     Kind.ADJUSTMENT: "adjustment",
     Kind.BASE_SALARY: "base_salary",
