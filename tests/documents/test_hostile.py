@@ -211,10 +211,6 @@ async def test_office_files_with_a_password(reader: DocumentReader) -> None:
     assert await outcome(reader, "a.xlsx", locked) is Code.DOCUMENT_ENCRYPTED
 
 
-async def test_an_old_workbook_of_rubbish(reader: DocumentReader) -> None:
-    assert await outcome(reader, "a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000)) is Code.DOCUMENT_DAMAGED
-
-
 async def test_a_pdf_cut_off_anywhere(reader: DocumentReader, make_pdf: MakePdf) -> None:
     """The library repairs what is left of a file to a page or two: then text would be missing without a word."""
     lines = [[(72, 72 + 20 * line, f"line {line} of {page}", 11, False) for line in range(20)] for page in range(9)]

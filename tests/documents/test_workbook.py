@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from openpyxl.comments import Comment
 from openpyxl.drawing.image import Image
 
-from commission_mcp.documents.draft import Draft
-from commission_mcp.documents.formats import named_format
 from commission_mcp.documents.limits import ReadingLimits
 from commission_mcp.documents.model import BlockKind, Document, Place
 from commission_mcp.documents.number_formats import number_format, shown
-from commission_mcp.documents.parsers import workbook
 from commission_mcp.documents.parsing import parse
 from commission_mcp.documents.pictures import find_ocr
 
@@ -173,17 +170,3 @@ def test_the_days_before_march_1900_are_counted_as_a_spreadsheet_does() -> None:
         "1900-02-28",
         "1900-03-01",
     ]
-
-
-def test_the_reader_of_old_workbooks_reads_rows_dates_and_numbers(book: Book) -> None:
-    """Nothing here writes XLS; the library that reads it reads XLSX by the same calls."""
-    fill(book.active, ("Payee", "From", "Amount", "Final"), ("Ann", date(2026, 7, 1), 0.1 + 0.2, True))
-    book.create_sheet("Second").append(("Only a title",))
-    draft = Draft(ReadingLimits())
-    workbook.parse(saved(book), named_format("a.xls"), draft, None)
-
-    assert [block.text for block in draft.blocks] == [
-        "Payee: Ann | From: 2026-07-01 | Amount: 0.3 | Final: TRUE",
-        "Only a title",
-    ]
-    assert draft.blocks[1].place.sheet == "Second"

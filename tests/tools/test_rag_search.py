@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import xlwt  # pyright: ignore[reportMissingTypeStubs] - it carries no types
 
 from commission_mcp.documents.demo import copy_demo_documents
 
@@ -68,6 +71,31 @@ async def test_documents_for_all_and_tables_are_found_with_their_places(
     assert table["results"][0]["document"] == "client-a/rates/north.csv"
     assert "Rate: 7 %" in table["results"][0]["text"]
     assert "rows" in table["results"][0]["location"]
+
+
+async def test_an_old_workbook_is_found_with_its_figures_as_they_are_seen(
+    connect: Connect, postgres_18: Installation, documents: dict[str, Any]
+) -> None:
+    async with connect(postgres_18, **documents) as client:
+        added = {"action": "add", "name": "rates-2009.xls", "content_base64": old_workbook(), "wait_s": 20}
+        await client.call_tool("index_documents", added)
+        answer = await search(client, "overseas rate", file_types=["xls"])
+
+    assert answer["sources"] == ["client-a/rates-2009.xls"]
+    assert "Territory: Overseas | Rate: 7.5%" in answer["results"][0]["text"]
+    assert answer["results"][0]["location"].startswith("sheet Rates")
+
+
+def old_workbook() -> str:
+    """A small one of Excel 97, as base64."""
+    book: Any = xlwt.Workbook()
+    sheet, percent, target = book.add_sheet("Rates"), xlwt.XFStyle(), io.BytesIO()
+    percent.num_format_str = "0.0%"
+    for row, (territory, rate) in enumerate((("Territory", "Rate"), ("Overseas", 0.075), ("Home", 0.05))):
+        sheet.write(row, 0, territory)
+        sheet.write(row, 1, rate, percent)
+    book.save(target)
+    return base64.b64encode(target.getvalue()).decode()
 
 
 @pytest.mark.parametrize(

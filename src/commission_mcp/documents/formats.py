@@ -41,6 +41,9 @@ class Format:
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_BIFF = (b"\x09\0\x04\0", b"\x09\x02\x06\0", b"\x09\x04\x06\0", b"\x09\x08\x08\0", b"\x09\x08\x10\0")
+"""Workbooks of Excel 2 to 5, which have no container: the record that begins each version's stream."""
+
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 
 FORMATS: tuple[Format, ...] = (
@@ -52,10 +55,9 @@ FORMATS: tuple[Format, ...] = (
         f"{_OFFICE}spreadsheetml.sheet",
         ("xlsx", "xlsm"),
         (_ZIP,),
-        ("python-calamine",),
         pictures=True,
     ),
-    Format("Excel 97", "workbook", "application/vnd.ms-excel", ("xls",), (_OLE,), ("python-calamine",)),
+    Format("Excel 97", "old_workbook", "application/vnd.ms-excel", ("xls",), (_OLE, *_BIFF), ("xlrd",)),
     Format("CSV", "delimited", "text/csv", ("csv", "tsv")),
     Format("Text", "text", "text/plain", ("txt", "text")),
     Format("Markdown", "text", "text/markdown", ("md", "markdown")),

@@ -1,18 +1,16 @@
 """Workbooks: every sheet, its rows with the names of their columns, numbers as people see them, pictures by OCR.
 
 XLSX is read from its XML, cell by cell: libraries lose what a number looks like (0.05 or 5%) or make room for all the
-cells up to a stray one in the last row of the last column. XLS is read by calamine.
+cells up to a stray one in the last row of the last column.
 """
 
 from __future__ import annotations
 
-import io
 import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
@@ -27,12 +25,11 @@ from commission_mcp.documents.number_formats import (
     GENERAL,
     NumberFormat,
     number_format,
-    plain,
     shown,
 )
 from commission_mcp.documents.parsers.xml import each_element, parsed_xml
 from commission_mcp.documents.pictures import Ocr, text_in
-from commission_mcp.documents.refusals import damaged, encrypted, too_large
+from commission_mcp.documents.refusals import damaged, too_large
 from commission_mcp.documents.tabular import Row, rows_with_names
 
 if TYPE_CHECKING:
@@ -51,33 +48,12 @@ def parse(content: bytes, named: Format, draft: Draft, ocr: Ocr | None) -> None:
     Raises:
         Refused: It is damaged, encrypted, or a bomb.
     """
-    if named.name == "Excel 97":
-        _parse_old(content, draft)
-        return
+    del named
     book = _Book(opened_archive(content, draft.limits, MAIN_PART), draft, ocr)
     try:
         book.take()
     except _XML_FAILURES as error:
         raise damaged("The workbook is damaged: a part of it is missing or broken.") from error
-
-
-def _parse_old(content: bytes, draft: Draft) -> None:
-    import python_calamine  # noqa: PLC0415 - only in the worker
-
-    try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-    except python_calamine.PasswordError as error:
-        raise encrypted() from error
-    except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise damaged("The workbook is damaged, or of a version that is not read.") from error
-    for sheet in book.sheet_names:
-        cells = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-        rows = [
-            Row(number, filled)
-            for number, row in enumerate(cells, start=1)
-            if (filled := {column: text for column, cell in enumerate(row) if (text := _as_seen(cell))})
-        ]
-        add_sheet(draft, sheet, rows)
 
 
 def add_sheet(draft: Draft, sheet: str, rows: list[Row]) -> None:
@@ -92,19 +68,6 @@ def add_sheet(draft: Draft, sheet: str, rows: list[Row]) -> None:
         else:
             section = (title,) if 0 < len(title) <= 120 else ()  # noqa: PLR2004 - as above
             draft.add_row(list(row.cells), Place(sheet=sheet, section=section, rows=(row.number, row.number)))
-
-
-def _as_seen(cell: object) -> str:
-    """A cell of an old workbook; how its numbers are formatted is not known."""
-    if isinstance(cell, bool):
-        return str(cell).upper()
-    if isinstance(cell, float):
-        return plain(Decimal(cell))
-    if isinstance(cell, datetime):
-        return cell.date().isoformat() if cell.time() == time.min else cell.isoformat(sep=" ", timespec="seconds")
-    if isinstance(cell, date | time | timedelta):
-        return str(cell)
-    return cleaned(str(cell))
 
 
 @dataclass(slots=True)
