@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeVar, cast
 
 from commission_mcp.domain.money import AMOUNT_DECIMALS_MAX, FACTOR_MAX, RATE_DECIMALS_MAX, ZERO, read_number
+from commission_mcp.domain.parsing.foreign import called_here, value_here
 from commission_mcp.errors import Code, Problem
 
 TEXT_MAX = 200
@@ -176,7 +177,7 @@ class Reader:
             return known[value.strip().lower()]
         shown = value[:60] if isinstance(value, str) else type(value).__name__
         allowed = ", ".join(repr(member.value) for member in kind)
-        near = nearest(value, [member.value for member in kind])
+        near = _near(value, [member.value for member in kind])
         self.refuse(Code.UNKNOWN, name, f"{shown!r} is not known here.", f"{near}Allowed are: {allowed}.")
         return None
 
@@ -256,8 +257,13 @@ class Reader:
                     Code.FIELD_UNKNOWN,
                     name[:60],
                     f"There is no field {name[:60]!r} here.",
-                    f"{nearest(name, known)}The fields are: {listed}.",
+                    f"{called_here(name, known) or nearest(name, known)}The fields are: {listed}.",
                 )
+
+
+def _near(value: object, known: Sequence[str]) -> str:
+    """A value of other systems by what it is called here, or the nearest known one."""
+    return (value_here(value, known) if isinstance(value, str) else "") or nearest(value, known)
 
 
 def nearest(value: object, known: Iterable[str]) -> str:

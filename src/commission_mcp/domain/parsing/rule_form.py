@@ -11,6 +11,7 @@ from commission_mcp.domain.bands import Bands, Boundary
 from commission_mcp.domain.entries import pays_once
 from commission_mcp.domain.explanation import number
 from commission_mcp.domain.money import HUNDRED, ONE, ZERO
+from commission_mcp.domain.parsing.foreign import value_here
 from commission_mcp.domain.parsing.parts import (
     BASE_ALIASES,
     RANGE_ALIASES,
@@ -175,9 +176,14 @@ def _read_category(reader: Reader) -> str | None:
             Code.UNKNOWN,
             "category_type",
             f"{str(value)[:60]!r} is no category.",
-            f"{nearest(value, CATEGORIES)}Allowed are: {allowed}.",
+            f"{_category_here(value)}Allowed are: {allowed}.",
         )
     return found
+
+
+def _category_here(value: object) -> str:
+    """What a category of other systems is called here."""
+    return (value_here(value, CATEGORIES) if isinstance(value, str) else "") or nearest(value, CATEGORIES)
 
 
 def _read_base(reader: Reader) -> Base:

@@ -8,6 +8,7 @@ from typing import cast
 
 from commission_mcp.domain.canonical import canonical_json
 from commission_mcp.domain.money import read_number
+from commission_mcp.domain.parsing.foreign import called_here
 from commission_mcp.domain.parsing.plan_form import RULES_MAX
 from commission_mcp.domain.parsing.reader import nearest
 from commission_mcp.domain.wizard.changing import FIELDS as PAYING_FIELDS
@@ -81,7 +82,8 @@ def _deeper_than(value: object, depth: int) -> bool:
 def _unknown(name: str, phase: int) -> Problem:
     known = fields_of(phase)
     listed = ", ".join(field for field in known if field not in PROFILE or phase != 1)
-    near = nearest(name, [*known, *fields_of(1), *fields_of(2), *fields_of(3)])
+    everywhere = [*known, *fields_of(1), *fields_of(2), *fields_of(3)]
+    near = called_here(name, everywhere) or nearest(name, everywhere)
     return Problem(
         Code.FIELD_UNKNOWN,
         f"There is no field {name[:60]!r} in phase {phase}.",
