@@ -61,6 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         if given.documents:
+            print("| documents | s | read | unchanged | MiB at most |\n|---|---:|---:|---:|---:|", flush=True)
             anyio.run(measure_unchanged, Path(place), given.documents)
         if given.clients:
             anyio.run(measure_clients, Path(place), given.clients, given.chunks, given.memory_mb << 20)
@@ -100,7 +101,7 @@ async def measure_clients(place: Path, clients: int, chunks: int, memory_bytes: 
                 raise RuntimeError("somebody else is writing")
             writer.change(entries=[made_up(number, chunks)])
             writer.seal()
-    print(f"{clients:,} clients of {chunks} chunks written: {time.perf_counter() - started_s:.1f} s")
+    written_s = time.perf_counter() - started_s
     shelves = Shelves(memory_bytes, mask)
     times_ms: list[float] = []
     before_mb = memory_mb()
@@ -113,10 +114,12 @@ async def measure_clients(place: Path, clients: int, chunks: int, memory_bytes: 
         if (number + 1) % max(1, clients // 10) == 0:
             held.append(f"{memory_mb():.0f} after {number + 1:,}")
     times_ms.sort()
+    names = ("clients", "chunks each", "written s", "opened and searched p50 ms", "p99 ms", "memory MiB", "indexes MiB")
+    print(f"\n| {' | '.join(names)} |\n|---:|---:|---:|---:|---:|---|---|")
     print(
-        f"{clients:,} clients opened and searched: p50 {median(times_ms):.1f} ms, p99 "
-        f"{times_ms[int(len(times_ms) * 0.99)]:.1f} ms; memory {before_mb:.0f} -> {memory_mb():.0f} MiB at most, "
-        f"{shelves.size_bytes / 2**20:.0f} of {memory_bytes / 2**20:.0f} MiB of indexes loaded"
+        f"| {clients:,} | {chunks} | {written_s:.1f} | {median(times_ms):.1f} "
+        f"| {times_ms[int(len(times_ms) * 0.99)]:.1f} | {before_mb:.0f} to {memory_mb():.0f} "
+        f"| {shelves.size_bytes / 2**20:.0f} of {memory_bytes / 2**20:.0f} |\n"
     )
     print(f"the most memory held so far, in MiB: {', '.join(held)}")
 
@@ -154,8 +157,9 @@ async def timed(title: str, work: Callable[[], Awaitable[Progress | None]]) -> N
     if done is None:
         raise RuntimeError("somebody else is indexing")
     print(
-        f"{title}: {time.perf_counter() - started_s:.2f} s ({done.indexed} read, {done.unchanged} unchanged, "
-        f"{memory_mb():.0f} MiB at most)"
+        f"| {title} | {time.perf_counter() - started_s:.2f} | {done.indexed:,} | {done.unchanged:,} "
+        f"| {memory_mb():.0f} |",
+        flush=True,
     )
 
 

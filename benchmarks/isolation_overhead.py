@@ -121,12 +121,12 @@ async def load(address: Address, credentials: Credentials, clients: int, sales: 
 
 def report(client: psycopg.Connection, superuser: psycopg.Connection) -> None:
     """Ask every question on both sides in turn, and print the medians."""
-    print(f"{'p50 of ' + str(ROUNDS):32} {'views':>12} {'explicit WHERE':>15} {'ratio':>7} {'added':>10}")
+    print(f"| p50 of {ROUNDS} | views, us | explicit WHERE, us | ratio | added us |\n|---|---:|---:|---:|---:|")
     for question in QUESTIONS:
         views, tables = measure(client, superuser, question)
         print(
-            f"{question.name:32} {views * 1e6:9.0f} us {tables * 1e6:12.0f} us {views / tables:7.2f} "
-            f"{(views - tables) * 1e6:7.0f} us"
+            f"| {question.name} | {views * 1e6:.0f} | {tables * 1e6:.0f} | {views / tables:.2f} "
+            f"| {(views - tables) * 1e6:.0f} |"
         )
 
 
