@@ -109,6 +109,11 @@ _ESCAPES: dict[Code, list[str]] = {
         "SELECT 1 OPERATOR(evil.=) ANY (SELECT 1)",
         "SELECT * FROM deals ORDER BY amount USING OPERATOR(evil.<)",
         "SELECT array_agg(amount ORDER BY amount USING OPERATOR(evil.<)) FROM deals",
+        "SELECT 1 @#@ 2",
+        "SELECT amount === 1 FROM deals",
+        "SELECT !!! 5",
+        "SELECT 1 @#@ ANY (SELECT 1)",
+        "SELECT * FROM deals ORDER BY amount USING <<<",
     ],
     Code.SQL_RELATION: [
         "SELECT * FROM pg_authid",

@@ -77,3 +77,11 @@ def test_rows_can_be_looked_into_wherever_their_columns_are_known(codes: Codes) 
 
         assert codes(f"SELECT ({row}).name FROM {source}") == [], row
         assert codes(f"SELECT ({row}).wipe FROM {source}") == [Code.SQL_FORM], row
+
+
+def test_a_recursive_with_sees_the_queries_behind_it(codes: Codes) -> None:
+    ahead = "WITH RECURSIVE a AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM b), b AS (SELECT 1 AS n) SELECT n FROM a"
+
+    assert codes(ahead) == []
+    assert codes(ahead.replace("n + 1 FROM b", "b.wipe FROM b")) == [Code.SQL_COLUMN]
+    assert codes(ahead.replace("RECURSIVE ", "")) == [Code.SQL_RELATION]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from commission_mcp.errors import Code
 from commission_mcp.sqlguard.findings import Findings
 from commission_mcp.sqlguard.grammar import SYSTEM_COLUMNS
-from commission_mcp.sqlguard.hints import did_you_mean
+from commission_mcp.sqlguard.hints import column_fix, did_you_mean
 from commission_mcp.sqlguard.relations import Relations
 from commission_mcp.sqlguard.rows import Rows
 from commission_mcp.sqlguard.scope import Scope, Source
@@ -65,7 +65,7 @@ class ColumnChecks:
             known = scope.column_names()
             otherwise = f"The columns here are: {', '.join(sorted(known)[:20])}." if known else "There is no FROM here."
             message = f"There is no column `{name}` here."
-            self._findings.add(Code.SQL_COLUMN, message, lambda: did_you_mean(name, known, otherwise), location)
+            self._findings.add(Code.SQL_COLUMN, message, lambda: column_fix(name, known, otherwise), location)
 
     def _qualified(self, name: str, source: Source, qualifier: str, location: int) -> None:
         if name in source.by_name:
@@ -75,7 +75,7 @@ class ColumnChecks:
             return
         otherwise = f"Its columns are: {', '.join(list(source.by_name)[:20])}."
         message = f"`{qualifier}` has no column `{name}`."
-        self._findings.add(Code.SQL_COLUMN, message, lambda: did_you_mean(name, source.by_name, otherwise), location)
+        self._findings.add(Code.SQL_COLUMN, message, lambda: column_fix(name, source.by_name, otherwise), location)
 
     def _source(self, qualifier: list[str], scope: Scope, location: int) -> Source | None:
         source = scope.qualified(qualifier)

@@ -10,7 +10,8 @@ from commission_mcp.errors import Code
 from commission_mcp.sqlguard import cost
 from commission_mcp.sqlguard.findings import Findings
 from commission_mcp.sqlguard.functions import ALLOWED_FUNCTIONS, DOCUMENTED_FUNCTIONS, VOLATILE_FUNCTIONS
-from commission_mcp.sqlguard.hints import REWRITES, did_you_mean, nearest
+from commission_mcp.sqlguard.hints import function_fix, nearest
+from commission_mcp.sqlguard.operators import FOREIGN_OPERATORS, OPERATORS
 from commission_mcp.sqlguard.tree import Node, strings
 from commission_mcp.sqlguard.type_names import ALLOWED_TYPES, FOREIGN_TYPES, PADDED_TYPES
 
@@ -93,10 +94,17 @@ class Names:
             written = ".".join(path)
             message = f"The operator `{written}` is not one of PostgreSQL's own."
             self.findings.add(Code.SQL_OPERATOR, message, f"Write `{path[-1]}` without a schema.", location)
+        elif path[-1] not in OPERATORS:
+            message = f"The operator `{path[-1]}` is not one of PostgreSQL's own."
+            fix = "Use the operators of PostgreSQL, such as = <> < > + - * / % ^ || ~ -> ->> @>."
+            if path[-1] in FOREIGN_OPERATORS:
+                fix = f"Write {FOREIGN_OPERATORS[path[-1]]}."
+            self.findings.add(Code.SQL_OPERATOR, message, fix, location)
 
     def _expression(self, node: Node) -> None:
         path = strings(node.get("name"))
-        self._operator(path, node.get("location", 0))
+        if "BETWEEN" not in str(node.get("kind", "")):
+            self._operator(path, node.get("location", 0))
         if path[-1:] == ["%"] and "lexpr" not in node:
             message = "`%s` is here neither a placeholder (there are not as many values) nor a modulo."
             self.findings.add(Code.SQL_PARAMS, message, "Send one value for each placeholder.", node.get("location", 0))
@@ -168,11 +176,9 @@ def _count(size: float) -> str:
 
 def _function_fix(path: list[str]) -> str:
     name = path[-1].lower()
-    if name in REWRITES:
-        return f"Write {REWRITES[name]}."
     if name in ALLOWED_FUNCTIONS:
         return f"Write `{name}` without a schema."
-    return did_you_mean(name, DOCUMENTED_FUNCTIONS, "Use PostgreSQL's own functions for numbers, text, dates and json.")
+    return function_fix(name, DOCUMENTED_FUNCTIONS)
 
 
 def _type_fix(name: str) -> str:

@@ -56,6 +56,7 @@ def _checked(numbered: Numbered, findings: Findings, relations: Relations, param
         relations=walk.relations,
         ordered="sortClause" in select,
         volatile=walk.names.volatile,
+        small=walk.pairwise.small,
         seal=SEAL,
     )
 

@@ -33,12 +33,14 @@ class Source:
         columns: What it yields; None if unknown, because something about it was refused.
         relation: The ``schema.table`` behind it, when it may be called so (a relation without alias).
         is_scalar: Whether its whole row is a bare value (a function that returns one).
+        is_stored: Whether it is a relation itself.
     """
 
     name: str
     columns: Columns | None
     relation: str | None = None
     is_scalar: bool = False
+    is_stored: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, Column]:
@@ -94,6 +96,14 @@ class Scope:
                 if found is not None:
                     return found
         return None
+
+    def is_stored(self, name: str) -> bool:
+        """Whether a bare name means a column of a relation itself, of the innermost query that has one."""
+        for scope in self.levels():
+            having = [source for source in scope.sources if name in source.by_name]
+            if having:
+                return all(source.is_stored for source in having)
+        return False
 
     def is_output(self, name: str) -> bool:
         """Whether some query around names an output so."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from commission_mcp.errors import Code
 from commission_mcp.sqlguard.findings import Findings
 from commission_mcp.sqlguard.functions import RESULT_COLUMNS
-from commission_mcp.sqlguard.hints import did_you_mean
+from commission_mcp.sqlguard.hints import relation_fix
 from commission_mcp.sqlguard.output_names import expression_name
 from commission_mcp.sqlguard.relations import Relations
 from commission_mcp.sqlguard.rows import Rows
@@ -96,15 +96,14 @@ class Sources:
             return Part((Source(alias or name, None),))
         self.read.add(qualified)
         columns = renamed(tuple(map(Column, self._relations.columns(qualified))), names)
-        return _one(Source(alias or name, columns, None if alias else qualified))
+        return _one(Source(alias or name, columns, None if alias else qualified, is_stored=True))
 
     def _unknown_relation(self, node: Node, outer: Scope) -> None:
         path = [node[part] for part in ("catalogname", "schemaname", "relname") if part in node]
         known = [*self._relations.names(), *outer.ctes]
         message = f"There is no table `{'.'.join(path)}` here."
-        fix = "Call `schema` to see the tables."
         self._findings.add(
-            Code.SQL_RELATION, message, lambda: did_you_mean(".".join(path), known, fix), node.get("location", 0)
+            Code.SQL_RELATION, message, lambda: relation_fix(".".join(path), known), node.get("location", 0)
         )
 
     def _subquery(self, node: Node, outer: Scope, left: tuple[Source, ...]) -> Part:

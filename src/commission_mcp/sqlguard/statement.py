@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, InitVar, dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 
 SEAL = object()
 """What `parse_select` shows to be allowed to make a `Select`."""
@@ -18,6 +19,8 @@ class Select:
         relations: The relations it reads, each as ``schema.table``.
         ordered: Whether the outermost query has an ORDER BY.
         volatile: Whether the same statement may answer differently over the same data (clock, random numbers).
+        small: How many characters or elements a parameter may have at most, where the work grows with them beyond what
+            a time limit stops.
     """
 
     sql: str
@@ -26,6 +29,7 @@ class Select:
     ordered: bool
     volatile: bool
     _: KW_ONLY
+    small: Mapping[int, int] = field(default_factory=dict[int, int])
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:

@@ -103,6 +103,8 @@ def _refuse_syntax(error: ParseError, numbered: Numbered) -> NoReturn:
     if any(sign in message for sign in _TOO_DEEP):
         _refuse_depth()
     position = error.args[1] if len(error.args) > 1 else None
+    if position is None and message.endswith("end of input"):
+        position = len(numbered.text)
     if position is not None:
         position = numbered.original_position(position)
     fix = syntax_fix(message, numbered.text)

@@ -39,6 +39,9 @@ FOREIGN_TYPES: dict[str, str] = {
     "unsigned": "int8",
     "signed": "int8",
     "blob": "bytea",
+    **dict.fromkeys(("year", "quarter", "month", "week", "day", "hour"), "extract(year from value) and the like"),
+    **dict.fromkeys(("regclass", "regproc", "regrole", "regtype", "oid"), "no cast; call `schema` for what there is"),
+    "record": "to_jsonb(row), or the columns by name",
     "regconfig": "no cast, as in `to_tsvector('english', ...)`",
 }
 """What to write here for the types of other databases."""

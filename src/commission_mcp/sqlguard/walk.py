@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from commission_mcp.errors import Code
 from commission_mcp.sqlguard.columns import ColumnChecks
+from commission_mcp.sqlguard.cte_order import by_need
 from commission_mcp.sqlguard.findings import Findings
 from commission_mcp.sqlguard.grammar import FIELDS, SOURCE_KINDS
 from commission_mcp.sqlguard.lexing import find_in_code
@@ -69,6 +70,7 @@ class Walk:
 
     def fields(self, kind: str, node: Node, scope: Scope, handled: frozenset[str]) -> None:
         """Check every field of a node except those handled already."""
+        self.pairwise.note(kind, node, scope)
         self._walk(list(self._children(kind, node, handled)), scope)
 
     def _branches(self, select: Node, scope: Scope) -> Columns | None:
@@ -144,6 +146,9 @@ class Walk:
         if clause is None:
             return scope
         ctes = [unwrap(cte)[1] for cte in clause["ctes"]]
+        if clause.get("recursive"):
+            self.pairwise.growth.recurses()
+            ctes = by_need(ctes)
         for position, cte in enumerate(ctes):
             # A name that comes later hides a table already; until then it offers nothing.
             unready = {later["ctename"]: () for later in ctes[position:]} if clause.get("recursive") else {}
@@ -189,7 +194,7 @@ class Walk:
                 self._findings.add(Code.SQL_FORM, message, "Write the query without it.", node.get("location"))
             elif kind:
                 self.names.check(kind, node)
-                self.pairwise.note(kind, node)
+                self.pairwise.note(kind, node, scope)
                 if kind == "A_Indirection":
                     self._columns.selection(node, scope)
                 pending += self._children(kind, node, _NONE_HANDLED)

@@ -21,7 +21,7 @@ from commission_mcp.storage.failures import Failure, refusal
 from commission_mcp.storage.gate import Admission
 from commission_mcp.storage.replicas import ReadNodes
 from commission_mcp.storage.tenant_connections import TenantConnections
-from commission_mcp.storage.values import Codec, Value, parameters
+from commission_mcp.storage.values import Codec, Value, parameters, refuse_large
 from commission_mcp.storage.wire import Statement, TooMuch, exchange
 
 _BEGIN = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -99,6 +99,7 @@ class Reading:
         Raises:
             Refused: when the database cannot run it within the limits, or it has no meaning there.
         """
+        refuse_large(params, select.small)
         statements = [
             _BEGIN,
             _VERSIONS,

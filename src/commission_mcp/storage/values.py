@@ -106,6 +106,38 @@ def parameters(values: Sequence[Value]) -> list[bytes | None]:
     return [None if value is None else _text(value).encode() for value in values]
 
 
+def refuse_large(values: Sequence[Value], small: Mapping[int, int]) -> None:
+    """See that values are as small as the statement needs them to be, where its work grows beyond any time limit.
+
+    Args:
+        values: The values of ``$1``, ``$2``, ...
+        small: For such a number, how many characters or elements its value may have.
+
+    Raises:
+        Refused: with `E_SQL_COST`, for every value that is larger.
+    """
+    problems = [
+        Problem(
+            Code.SQL_COST,
+            f"${number} has {size:,} characters or elements; at most {most:,} are allowed where values are compared "
+            "part by part.",
+            "Send a smaller value, or compare with = ANY of a list.",
+            f"params[{number - 1}]",
+        )
+        for number, most in sorted(small.items())
+        if number <= len(values) and (size := _size(values[number - 1])) > most
+    ]
+    if problems:
+        raise Refused(*problems)
+
+
+def _size(value: Value) -> int:
+    """How many characters a text has, or the elements of a list with their own."""
+    if isinstance(value, list):
+        return len(value) + sum(len(entry) // 100 for entry in value if isinstance(entry, str))
+    return len(value) if isinstance(value, str) else 1
+
+
 def _is_sendable(value: Value) -> bool:
     if isinstance(value, list):
         return all(_is_sendable(entry) for entry in value)
