@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ import httpx2
 import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 pytestmark = pytest.mark.anyio
 
 METRICS_TOKEN = "a token for the numbers"  # noqa: S105 - of this test's installation
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 KEY = "a key for the tokens of this installation, long enough for it"
 
 
@@ -111,16 +116,18 @@ def client_of(token: str) -> httpx2.AsyncClient:
 
 async def ask_on(http: httpx2.AsyncClient, url: str) -> Any:  # noqa: ANN401 - whatever the rows are
     """The same as one request, on a connection that is kept."""
-    arguments = {"sql": "SELECT client_id FROM clients"}
-    message = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": "query", "arguments": arguments},
-    }
-    response = await http.post(url, json=message)
-    data = next(line for line in response.text.splitlines() if line.startswith("data:"))
-    return json.loads(data.removeprefix("data:"))["result"]["structuredContent"]["rows"]
+    answer = await post(
+        http, url, "tools/call", {"name": "query", "arguments": {"sql": "SELECT client_id FROM clients"}}
+    )
+    return answer["result"]["structuredContent"]["rows"]
+
+
+async def post(http: httpx2.AsyncClient, url: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """One message and its answer."""
+    response = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    texts = [line.removeprefix("data:") for line in response.text.splitlines() if line.startswith("data:")]
+    answer: dict[str, Any] = json.loads(texts[0] if texts else response.text)
+    return answer
 
 
 def minted(environment: dict[str, str], *further: str) -> str:
@@ -246,6 +253,92 @@ async def test_every_answered_call_is_on_record_though_workers_are_killed(enviro
     assert answered == [[["acme"]]] * len(answered)
     assert len(on_record) >= len(answered)
     assert run(environment, "audit", "verify").returncode == 0
+
+
+async def test_spans_say_what_a_call_spent_its_time_on_and_nothing_of_what_it_was_about(
+    environment: dict[str, str],
+) -> None:
+    token = minted(environment)
+    with span_receiver() as (received, endpoint):
+        telling = {**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_RESOURCE_ATTRIBUTES": "team=pay"}
+        async with serving(telling, workers=1) as (url, _), client_of(token) as http:
+            http.headers["traceparent"] = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+            assert await ask_on(http, url) == [["acme"]]
+            for name, arguments in (
+                (
+                    "query",
+                    {
+                        "sql": "SELECT name FROM clients WHERE name = 'planted in sql' OR name = $1",
+                        "params": ["planted"],
+                    },
+                ),
+                ("query", {"sql": "SELECT planted_column FROM clients"}),
+                ("planted_tool", {"planted_argument": "planted"}),
+            ):
+                await post(http, url, "tools/call", {"name": name, "arguments": arguments})
+            await post(http, url, "prompts/get", {"name": "planted_prompt"})
+            await post(http, url, "resources/read", {"uri": "document://planted/planted.pdf"})
+            await post(http, url, "planted/method", {})
+    spans = spans_of(received)
+    of_the_call = [span for span in spans if span.trace_id.hex() == TRACE_ID]
+    steps = {
+        "request",
+        "token",
+        "body",
+        "rates",
+        "tools/call query",
+        "admission",
+        "guard",
+        "cache",
+        "database",
+        "audit",
+    }
+
+    assert {span.name for span in of_the_call} >= {"request", "tools/call query", *steps}
+    assert len({span.trace_id for span in spans}) == 1
+    assert not [payload for payload in received if b"planted" in payload or token.encode() in payload]
+    assert b"team" in received[0]
+
+
+def test_telemetry_that_is_not_offered_is_refused_by_name(environment: dict[str, str]) -> None:
+    asked = {**environment, "OTEL_TRACES_EXPORTER": "zipkin"}
+
+    assert "OTEL_TRACES_EXPORTER" in run(asked, "serve", "--http", expected=2).stderr
+
+
+@contextmanager
+def span_receiver() -> Generator[tuple[list[bytes], str]]:
+    """What arrives at an OTLP endpoint, and where that is."""
+    received: list[bytes] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base's argument
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield received, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def spans_of(received: list[bytes]) -> list[Span]:
+    requests = [ExportTraceServiceRequest.FromString(payload) for payload in received]
+    return [
+        span
+        for request in requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
 
 
 def test_without_an_identity_the_server_refuses_to_start(environment: dict[str, str]) -> None:

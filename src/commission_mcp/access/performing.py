@@ -19,6 +19,7 @@ from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.audit import Entry, Phase
 from commission_mcp.storage.call_limits import TooMany
 from commission_mcp.storage.identifiers import mint
+from commission_mcp.tracing import describe_call
 
 T = TypeVar("T")
 
@@ -220,6 +221,10 @@ class _Call:
                 "caller": "" if self.caller is None else f"{self.caller.client_id}/{self.caller.subject}",
             },
         )
+        described = {"commission.outcome": outcome}
+        if self.caller is not None:
+            described["commission.client"] = self.caller.client_id
+        describe_call(described)
         if self._app.observe is not None:
             client_id = "" if self.caller is None else self.caller.client_id
             self._app.observe(CallReport(self._demand.action, self._demand.name, outcome, client_id, elapsed_ms))

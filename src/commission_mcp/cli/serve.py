@@ -31,11 +31,15 @@ def serve(
     gc.disable()
     from commission_mcp.logs import configure_logs
     from commission_mcp.server import build_server, serve_stdio
+    from commission_mcp.settings.telemetry import span_destination
+    from commission_mcp.telemetry import exporting_spans, require_telemetry
 
     loaded = load(data_directory, env_file, client_id=client_id, http_workers=workers)
     configure_logs(loaded.settings.log_level)
     for warning in loaded.warnings:
         sys.stderr.write(f"{warning}\n")
+    spans = span_destination()
+    require_telemetry(spans)
     if http:
         from commission_mcp.serving.workers import serve_http
 
@@ -45,4 +49,5 @@ def serve(
     server = build_server(loaded.settings)
     gc.freeze()
     gc.enable()
-    anyio.run(serve_stdio, server)
+    with exporting_spans(spans):
+        anyio.run(serve_stdio, server)

@@ -30,7 +30,10 @@ from commission_mcp.serving.draining import STOPPING
 from commission_mcp.serving.endpoint import VERIFIER_STATE, Endpoint, RequestLimits
 from commission_mcp.serving.identity import open_callers
 from commission_mcp.serving.metrics import Metrics, metrics_page
+from commission_mcp.serving.traced import Traced
 from commission_mcp.settings import Settings
+from commission_mcp.settings.telemetry import SpanDestination, span_destination
+from commission_mcp.telemetry import exporting_spans
 from commission_mcp.verification import token_rules
 
 PATH = "/mcp"
@@ -59,10 +62,15 @@ class HttpApplication:
         metrics = None if self.settings.metrics_token is None else Metrics(self.metrics_folder, known_names())
         observe = None if metrics is None else metrics.call
         server = build_server(self.settings, partial(open_app, verified=verified, observe=observe), self.state_key)
-        return web_application(server, self.settings, metrics)
+        return web_application(server, self.settings, metrics, span_destination())
 
 
-def web_application(server: CommissionServer, settings: Settings, metrics: Metrics | None = None) -> Starlette:
+def web_application(
+    server: CommissionServer,
+    settings: Settings,
+    metrics: Metrics | None = None,
+    spans: SpanDestination = SpanDestination.NONE,
+) -> Starlette:
     """The routes around one server."""
     # Host and Origin are checked by `Endpoint`, for every path of the protocol and on every address.
     protocol = server.streamable_http_app(
@@ -74,16 +82,18 @@ def web_application(server: CommissionServer, settings: Settings, metrics: Metri
     limits = RequestLimits(settings.http_body_bytes_max, settings.http_receive_timeout_s)
     refused = None if metrics is None else metrics.refusal
     endpoint = Endpoint(protocol, Names.of(settings), limits, _metadata_url(settings), refused)
+    application_of_path = endpoint if spans is SpanDestination.NONE else Traced(endpoint)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, object]]:
-        async with open_callers(settings) as verifier, server.session_manager.run():
-            yield {VERIFIER_STATE: verifier}
+        with exporting_spans(spans):
+            async with open_callers(settings) as verifier, server.session_manager.run():
+                yield {VERIFIER_STATE: verifier}
 
     routes = [
         Route("/healthz", _healthy),
         Route("/readyz", partial(_ready, server)),
-        Route(PATH, endpoint),
+        Route(PATH, application_of_path),
     ]
     if metrics is not None and settings.metrics_token is not None:
         routes.append(Route("/metrics", partial(metrics_page, metrics, settings.metrics_token.get_secret_value())))

@@ -23,6 +23,7 @@ from commission_mcp.serving import refusals
 from commission_mcp.serving.addresses import Names
 from commission_mcp.serving.incoming import Incoming
 from commission_mcp.serving.refusals import HttpRefusal, refusal, unauthenticated
+from commission_mcp.tracing import step
 
 VERIFIER_STATE = "verifier"
 _PARAMETERS_MAX = 20
@@ -77,7 +78,8 @@ class Endpoint:
             _check_method(scope)
             verifier: TokenVerifier | None = scope["state"][VERIFIER_STATE]
             scope[CALLER_SCOPE] = await self._caller(verifier, scope, headers) if verifier is not None else None
-            body = await incoming.read(self._limits.transfer_s)
+            with step("body"):
+                body = await incoming.read(self._limits.transfer_s)
         except HttpRefusal as refused:
             if self._refused is not None:
                 self._refused(refused.status, str(refused.refused.problems[0].code))
@@ -107,7 +109,8 @@ class Endpoint:
         asked = _client_asked(scope)
         token = self._token(headers)
         try:
-            grant = await verifier.verify(token)
+            with step("token"):
+                grant = await verifier.verify(token)
         except Refused as refused:
             if refused.problems[0].code == Code.TOKEN_KEYS:
                 raise HttpRefusal(refusals.UNAVAILABLE, refused, {"Retry-After": "30"}) from None

@@ -25,6 +25,7 @@ from commission_mcp.storage.sealing import Sealer
 from commission_mcp.storage.tenant_connections import TenantConnections
 from commission_mcp.storage.values import Codec
 from commission_mcp.storage.writing import Writing, writing
+from commission_mcp.tracing import step
 
 _GATE_CONNECTIONS_MAX = 4
 _GATE_WAIT_S = 5.0
@@ -89,7 +90,8 @@ class Database:
         Raises:
             Refused: with every problem of the text.
         """
-        return self._parse(text, parameter_count=parameter_count)
+        with step("guard"):
+            return self._parse(text, parameter_count=parameter_count)
 
     async def admit(self, caller: Caller) -> Admission:
         """What the caller may do now; see `Gate.admit`."""
@@ -143,8 +145,9 @@ class Database:
         admission = await self._gate.admit(caller)
         if self._writers.closed:
             await self._writers.open()
-        async with writing(self._writers, admission, read_only=read_only) as transaction:
-            yield transaction
+        with step("transaction"):
+            async with writing(self._writers, admission, read_only=read_only) as transaction:
+                yield transaction
 
     async def clients_with_messages(self) -> list[str]:
         """The active clients that have a message to be delivered now."""

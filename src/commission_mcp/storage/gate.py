@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from commission_mcp.domain.caller import Caller, MaskingClass, Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.wire import Statement, ask
+from commission_mcp.tracing import traced
 
 # Prepared once on each connection; the names that its answer has are those of the function's columns.
 PREPARE_ADMIT = "PREPARE admit (text, text, text) AS SELECT row_to_json(a)::text FROM cm_priv.admit($1, $2, $3) a"
@@ -131,6 +132,7 @@ class Gate:
             cursor = await connection.execute("SELECT * FROM cm_priv.outbox_waiting()")
             return [str(row[0]) for row in await cursor.fetchall()]
 
+    @traced("admission")
     async def _ask(self, caller: Caller) -> Mapping[str, Any]:
         try:
             return await self._ask_once(caller)

@@ -23,6 +23,7 @@ from commission_mcp.domain.caller import Caller
 from commission_mcp.errors import Refused
 from commission_mcp.storage.redis_connections import RedisServer, Script, open_redis
 from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.tracing import traced
 
 _SCRIPTS = "resources/redis/lua_scripts"
 # Whoever calls must not wait for a server that only counts.
@@ -98,6 +99,7 @@ class RateLimits:
         self._client = RateLimitItemPerMinute(client_per_minute)
         self._silent_until_s = -math.inf
 
+    @traced("rates")
     async def take(self, caller: Caller) -> int | None:
         """Count a call: None when it is within both rates, otherwise the seconds after which one may be.
 

@@ -23,6 +23,7 @@ from commission_mcp.storage.replicas import ReadNodes
 from commission_mcp.storage.tenant_connections import TenantConnections
 from commission_mcp.storage.values import Codec, Value, parameters, refuse_large
 from commission_mcp.storage.wire import Statement, TooMuch, exchange
+from commission_mcp.tracing import traced
 
 _BEGIN = Statement(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 # Prepared once on each connection: planning it would take longer than running it.
@@ -77,6 +78,7 @@ class Reading:
         self._limits = limits
         self._names = names
 
+    @traced("database")
     async def fetch(
         self,
         select: Select,

@@ -22,6 +22,7 @@ from commission_mcp.storage.address import Address
 from commission_mcp.storage.audit.entry import Entry, Filters, Phase, Recorded
 from commission_mcp.storage.credentials import AUDIT, Credentials
 from commission_mcp.storage.wire import Statement, ask
+from commission_mcp.tracing import traced
 
 COLUMNS = (
     "seq, at, entry_id::text, call_id::text, client_id, issuer, subject, assurance, action, object, phase, outcome, "
@@ -58,6 +59,7 @@ class AuditLog:
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
         self._closed = False
 
+    @traced("audit")
     async def record(self, entry: Entry) -> None:
         """Write an entry; it is on disk when this returns.
 

@@ -26,6 +26,7 @@ from commission_mcp.storage.query_cache.question import Question, prefix
 from commission_mcp.storage.query_cache.records import Kept, Record, Records
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.redis_servers import RedisState
+from commission_mcp.tracing import step
 
 if TYPE_CHECKING:
     from commission_mcp.storage.query_cache.store import AnswerStore
@@ -111,10 +112,12 @@ class QueryCache:
             return _bypassing(await read())
         admission = question.admission
         name = question.name(self._naming, admission.versions, admission.today)
-        found, own = await self._flights.share(name, lambda: self._find(question, name, read))
-        if own or found.outcome is Outcome.BYPASS:
+        with step("cache") as span:
+            found, own = await self._flights.share(name, lambda: self._find(question, name, read))
+            if not own and found.outcome is not Outcome.BYPASS:
+                found = replace(found, outcome=Outcome.HIT)
+            span.set_attribute("commission.cache", str(found.outcome))
             return found
-        return replace(found, outcome=Outcome.HIT)
 
     async def clear(self, client_id: str | None) -> int:
         """Forget the kept answers of a client, or of all clients; how many there were.
