@@ -290,3 +290,55 @@ async def test_keys_of_any_characters_come_through(payroll: Payroll) -> None:
     )
     assert lines == [(key, 'the "best" \\ rule')]
     assert notes == [("NULL", None)]
+
+
+async def test_a_matrix_a_holdback_and_a_split_payout_are_run_and_released_later(payroll: Payroll) -> None:
+    """The sale's margin chooses the column; what is held back until 60 days after comes with a later run."""
+    rule = {
+        "category_type": "Flat",
+        "commission": [5, 10],
+        "columns": {"measure": "gm", "from": [0, 20]},
+        "holdback": {"percentage": 20, "until": {"days": 60}},
+        "payout_split": [{"payee": "bob", "share": 25}],
+    }
+    await payroll.plan([rule], measures=[{"name": "gm", "range_type": "Margin Percent"}])
+    await payroll.sell("s1", "2026-07-03", "1000", cost="800")
+    async with payroll.caller() as client:
+        july = await run(client, "2026-07")
+        august = await run(client, "2026-08")
+        september = await run(client, "2026-09")
+        told = await client.call_tool("explain_payout", {"period": "2026-09", "payee": "ann"})
+
+    assert (july["complete"], paid(july)) == (True, {"ann": "60.00", "bob": "20.00"})
+    assert (paid(august), paid(september)) == ({}, {"ann": "15.00", "bob": "5.00"})
+    assert "released of what was held back" in str(told.content)
+    lines = await payroll.execute(
+        "SELECT kind, amount::text FROM cm.result_line WHERE client_id = '{client}' AND payee_id = 'ann' ORDER BY 1, 2"
+    )
+    assert sum(float(amount) for _, amount in lines) == 75
+    assert {kind for kind, _ in lines} == {"commission", "adjustment"}
+
+
+async def test_overrides_go_up_the_managers_of_the_last_day(payroll: Payroll) -> None:
+    overrides = [{"level": 1, "percentage": 2}, {"level": 2, "percentage": 1}]
+    await payroll.plan([FLAT], overrides=overrides)
+    await payroll.sell("s1", "2026-07-03", "1000")
+    await payroll.sell("s2", "2026-07-04", "500", "bob")
+    async with payroll.caller() as client:
+        answer = await run(client, "2026-07")
+
+    assert paid(answer) == {"ann": "100.00", "bob": "50.00", "cat": "30.00"}
+
+
+async def test_a_measure_counts_sales_that_another_rule_or_nobody_pays(payroll: Payroll) -> None:
+    gate = {"measure": "all", "at_least": 1500}
+    await payroll.plan([{**FLAT, "gates": [gate], "scope": {"territory": "north"}}], measures=[{"name": "all"}])
+    await payroll.execute(
+        "INSERT INTO cm.territory (client_id, territory_id, name) VALUES ('{client}', 'north', 'North')"
+    )
+    await payroll.sell("s1", "2026-07-03", "1000", territory_id="north")
+    await payroll.sell("s2", "2026-07-04", "500")
+    async with payroll.caller() as client:
+        answer = await run(client, "2026-07")
+
+    assert paid(answer) == {"ann": "100.00"}

@@ -462,3 +462,43 @@ def test_plans_overlap_where_a_sale_can_match_both() -> None:
     assert len(list(overlaps(plan, plan, {}))) == 1
     assert list(overlaps(plan, south, {})) == []
     assert len(list(overlaps(plan, south, {"territory": {"t-n": "t-s"}}))) == 1
+
+
+MATRIX: dict[str, Any] = {
+    "category_type": "Slab",
+    "range_type": "Percentage of Quota",
+    "value_type": "Percentage",
+    "tiers": [{"from": 0, "to": 100, "commission": [2, 3]}, {"from": 101, "to": None, "commission": ["2.5", "5"]}],
+    "columns": {"measure": "gm", "from": [0, 20]},
+    "modifiers": [{"measure": "gm", "tiers": [{"from": 30, "to": None, "multiplier": "1.1"}]}],
+    "gates": [{"measure": "gm", "at_least": "-5"}],
+    "holdback": [{"percentage": 20, "until": {"days": 90}}, {"percentage": 10, "until": "payment"}],
+    "payout_split": [{"payee": "p1", "share": "1/3"}],
+}
+MEASURES = [{"name": "gm", "range_type": "Margin Percent"}]
+
+
+def test_the_wizard_takes_second_measures_holdbacks_and_split_payouts() -> None:
+    draft = drafted((1, METADATA), (2, {**RULE, **MATRIX, "measures": MEASURES}), (3, SUBMISSION))
+    known = replace(KNOWN, payees=_keys("p1"))
+
+    assessment = assess(draft, known)
+
+    assert (assessment.missing, assessment.problems) == ((), ())
+    assert assessment.plan is not None
+    assert assessment.definition is not None
+    assert parse_plan(assessment.definition)[0] == assessment.plan
+    kept = replace(known, territories=_keys("t-n"), products=_keys("p-a"))
+    again = assess(Draft().filled(assessment.definition, "version 1"), kept)
+    assert differences(assessment.definition, again.definition) == []
+    assert [(rule.name, rule.rows[1].pays) for rule in worked_rules(assessment.plan)] == [
+        ("rule 1, gm from 0 to below 20", "2000.00"),
+        ("rule 1, gm from 20", "3000.00"),
+    ]
+
+
+def test_a_change_moves_every_column_of_a_matrix() -> None:
+    draft = drafted((1, METADATA), (2, {**RULE, **MATRIX, "measures": MEASURES}))
+    draft = drafted((2, {"change": "+1pt"}), draft=draft)
+
+    assert [tier["commission"] for tier in draft.rules[0]["tiers"]] == [["3", "4"], ["3.5", "6"]]  # type: ignore[index, union-attr] - plain JSON
