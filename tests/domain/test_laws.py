@@ -403,3 +403,63 @@ def test_ten_thousand_sales_of_many_payees_in_one_calculation() -> None:
 
     # Each of the payees sells 100 times 100.10: 5,000 at 5 % and 5,010 at 7 %.
     assert outcome.total == 100 * (Decimal(250) + Decimal("350.70"))
+
+
+@given(tables(), amounts, st.integers(0, 100))
+def test_a_matrix_of_equal_columns_is_its_table(tiers: list[dict[str, Any]], x: Decimal, score: int) -> None:
+    """Which column is chosen changes nothing, where all columns pay the same."""
+    rows = [{**row, "commission": [row["commission"]] * 3} for row in tiers]
+    stated = rule("Tiered", rows, columns={"measure": "score", "from": [0, 40, 70]})
+    context = {"measures": {"score": score}}
+
+    matrix = calculated(form(stated, [{"amount": str(x)}], context)).total
+
+    assert matrix == pay(rule("Tiered", tiers), [x])
+
+
+def test_a_matrix_of_unequal_columns_is_not_its_first_table() -> None:
+    """Excluded: columns that differ."""
+    tiers = [{"from": 0, "to": None, "commission": [5, 10]}]
+    stated = rule("Tiered", tiers, columns={"measure": "score", "from": [0, 50]})
+
+    paid = [calculated(form(stated, [{"amount": 100}], {"measures": {"score": at}})).total for at in (49, 50)]
+
+    assert paid == [5, 10]
+
+
+@given(tables(), amounts, st.decimals("0", "5", places=2))
+def test_a_modifier_multiplies_the_exact_amount(tiers: object, x: Decimal, multiplier: Decimal) -> None:
+    """What is paid is the exact amount times the multiplier, rounded once."""
+    by = [{"from": 0, "to": None, "multiplier": str(multiplier)}]
+    stated = rule("Tiered", tiers, modifiers=[{"measure": "score", "tiers": by}])
+    exact = sum(
+        (line.exact for line in calculated(form(rule("Tiered", tiers), [{"amount": str(x)}])).lines), Decimal(0)
+    )
+
+    paid = calculated(form(stated, [{"amount": str(x)}], {"measures": {"score": 1}})).total
+
+    assert paid == round_money(exact * multiplier, CENT)
+
+
+def test_a_cap_comes_after_the_modifier() -> None:
+    """Excluded: rules with a cap, which holds for the multiplied amount."""
+    by = [{"from": 0, "to": None, "multiplier": 2}]
+    stated = {"commission": 10, "cap": 15, "modifiers": [{"measure": "score", "tiers": by}]}
+
+    assert calculated(form(stated, [{"amount": 100}], {"measures": {"score": 1}})).total == 15
+
+
+@given(st.lists(amounts, min_size=1, max_size=4), st.integers(1, 10_000))
+def test_steps_pay_what_division_without_rest_says(sold: list[Decimal], step: int) -> None:
+    """Amounts per step pay floor(x / step) * v."""
+    stated = {"value_type": "Fixed Amount", "fixed_basis": "per_step", "step": step, "commission": "2.50"}
+
+    assert pay(stated, sold) == sum(sold, Decimal(0)) // step * Decimal("2.50")
+
+
+def test_steps_of_each_sale_alone_lose_the_rests() -> None:
+    """Excluded: accumulation by transaction."""
+    stated = {"value_type": "Fixed Amount", "fixed_basis": "per_step", "step": 100, "commission": 1}
+
+    assert pay(stated, [Decimal(150)] * 2) == 3
+    assert pay({**stated, "accumulation": "transaction"}, [Decimal(150)] * 2) == 2
