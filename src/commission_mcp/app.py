@@ -502,6 +502,7 @@ async def _open_rates(settings: Settings) -> AsyncGenerator[RateLimits]:
             reached.cache_url,
             subject_per_minute=settings.rate_subject_per_minute,
             client_per_minute=settings.rate_client_per_minute,
+            wait_ms=settings.query_cache_wait_ms,
         ) as rates,
     ):
         yield rates

@@ -200,6 +200,7 @@ async def test_rows_that_change_between_pages_are_read_anew(open_client: OpenCli
     assert stale.value.codes == {"E_CURSOR_STALE"}
 
 
+@pytest.mark.usefixtures("anyio_backend")
 def test_the_ordinary_client_is_for_threads_and_closes(stdio_command: list[str]) -> None:
     answers: list[object] = []
     with CommissionClient(command=stdio_command, environment={}) as client:
@@ -219,6 +220,7 @@ def test_the_ordinary_client_is_for_threads_and_closes(stdio_command: list[str])
     client.close()
 
 
+@pytest.mark.usefixtures("anyio_backend")
 def test_a_program_that_forgets_to_close_the_client_ends(stdio_command: list[str]) -> None:
     program = (
         "from commission_mcp.client import CommissionClient\n"
@@ -231,14 +233,15 @@ def test_a_program_that_forgets_to_close_the_client_ends(stdio_command: list[str
     assert ran.stderr == b""
 
 
+@pytest.mark.usefixtures("anyio_backend")
 def test_an_interrupted_call_ends_and_the_client_goes_on(stdio_command: list[str]) -> None:
     program = (
         "import _thread, threading\n"
         "from commission_mcp.client import CommissionClient\n"
         f"with CommissionClient(command={stdio_command!r}) as client:\n"
         "    client.query('SELECT 1')\n"
-        "    threading.Timer(0.3, _thread.interrupt_main).start()\n"
         "    try:\n"
+        "        threading.Timer(0.3, _thread.interrupt_main).start()\n"
         "        client.query('SELECT count(*) FROM generate_series(1, 9000) a, generate_series(1, 9000) b')\n"
         "    except KeyboardInterrupt:\n"
         "        print('interrupted', client.query('SELECT 2').scalar())\n"

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
 CREDENTIALS = Credentials("a master secret of a test installation")
 PASSWORD = "a-password-of-the-test"  # noqa: S105 - of servers that these tests start
 ANN, BEN = (Caller("client-a", "local", name, frozenset({Role.ANALYST})) for name in ("ann", "ben"))
-LIMITS = RedisLimits()
+LIMITS = RedisLimits(connect_timeout_ms=2_000, answer_timeout_ms=2_000, call_timeout_ms=10_000)
 
 
 def free_port(*, also: int = 0) -> int:
@@ -146,7 +146,7 @@ async def keep(server: RedisServer, store: AnswerStore, times: int = 40) -> None
         for number in range(times):
             name = f"cm:1:q:{{{client_id}}}:{number}"
             assert await store.fetch(name, "token", turn_ms=1000) == (True, None)
-            assert await store.end_turn(name, "token", Kept(name, b"answer", 60_000))
+            await store.end_turn(name, "token", Kept(name, b"answer", 60_000))
             assert await store.fetch(name, "token", turn_ms=1000) == (False, b"answer")
     assert await server.remove("cm:1:q:{client-a}:") == times
     assert await server.remove("cm:1:q:{client-a}:") == 0

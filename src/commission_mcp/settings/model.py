@@ -187,7 +187,8 @@ class Settings(BaseSettings):
         default=200,
         ge=10,
         le=10_000,
-        description="A query waits for the cache at most this long, then goes on without it.",
+        description="A call waits for the cache, and for the server that counts its rate, at most this long each, then "
+        "goes on without.",
     )
 
     # Serving

@@ -26,8 +26,7 @@ from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.tracing import traced
 
 _SCRIPTS = "resources/redis/lua_scripts"
-# Whoever calls must not wait for a server that only counts.
-_LIMITS = RedisLimits(answer_timeout_ms=100, call_timeout_ms=250, pauses_ms=())
+WAIT_MS = 200
 _ASK_AGAIN_S = 2.0
 
 _log = logging.getLogger("commission_mcp.rates")
@@ -125,14 +124,25 @@ class RateLimits:
 
 
 @asynccontextmanager
-async def open_rates(url: str, *, subject_per_minute: int, client_per_minute: int) -> AsyncGenerator[RateLimits]:
+async def open_rates(
+    url: str, *, subject_per_minute: int, client_per_minute: int, wait_ms: int = WAIT_MS
+) -> AsyncGenerator[RateLimits]:
     """The rates, counted on this server.
+
+    Args:
+        url: Its address; see `redis_topologies.topology`.
+        subject_per_minute: How many calls a user may make in a minute.
+        client_per_minute: How many all users of a client may make.
+        wait_ms: How long a call waits for the server, which only counts, before it goes on uncounted.
 
     Raises:
         Refused: with `E_SETTING` for an address of a kind that is not served.
     """
     take, look = (Script(_text(name)) for name in ("acquire_sliding_window", "sliding_window"))
-    async with open_redis(url, (take, look), _LIMITS) as server:
+    limits = RedisLimits(
+        connect_timeout_ms=wait_ms, answer_timeout_ms=wait_ms // 2, call_timeout_ms=wait_ms, pauses_ms=()
+    )
+    async with open_redis(url, (take, look), limits) as server:
         windows = _Windows(server, take, look)
         yield RateLimits(windows, subject_per_minute=subject_per_minute, client_per_minute=client_per_minute)
 
