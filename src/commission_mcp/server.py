@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
@@ -83,7 +83,7 @@ class CommissionServer(MCPServer[App]):
 
     def __init__(
         self,
-        tools: list[Tool],
+        tools: Sequence[Tool],
         lifespan: Callable[[MCPServer[App]], AbstractAsyncContextManager[App]],
         state_key: bytes | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class CommissionServer(MCPServer[App]):
             title="Commission MCP",
             instructions=INSTRUCTIONS,
             version=__version__,
-            tools=tools,
+            tools=list(tools),
             lifespan=lifespan,
             middleware=[_with_caller, *([announcer.notice] if state_key is None else [])],
             # Nothing is published by one process for callers of another.
@@ -310,7 +310,16 @@ def build_server(
                 yield app
             tasks.cancel_scope.cancel()
 
-    tools = [
+    server = CommissionServer(_described_tools(), lifespan, state_key)
+    add_resources(server, lambda: server.app)
+    add_prompts(server)
+    return server
+
+
+@cache
+def _described_tools() -> tuple[Tool, ...]:
+    """The tools with their schemas, which are made of signatures alone: every server of the process has the same."""
+    tools = tuple(
         Tool.from_function(
             tool.function,
             description=inspect.getdoc(tool.function),
@@ -318,13 +327,10 @@ def build_server(
             title=tool.annotations.title,
         )
         for tool in TOOLS
-    ]
+    )
     for tool in tools:
         tool.parameters = without_titles(tool.parameters)
-    server = CommissionServer(tools, lifespan, state_key)
-    add_resources(server, lambda: server.app)
-    add_prompts(server)
-    return server
+    return tools
 
 
 async def serve_stdio(server: CommissionServer) -> None:
