@@ -123,10 +123,10 @@ def test_too_deep_is_told(text: str, codes: Callable[..., list[Code]]) -> None:
     ],
 )
 def test_a_wide_text_takes_no_longer_than_a_moment(text: str, codes: Callable[..., list[Code]]) -> None:
-    began = time.perf_counter()
+    began_s = time.thread_time()  # its own work: a busy machine is no fault of the text
     codes(text)
 
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began_s < 2
 
 
 _WORDS = st.sampled_from(
