@@ -250,6 +250,70 @@ async def test_quotas_cover_days_inclusively_and_do_not_overlap(desk: Desk) -> N
     ]
 
 
+async def test_what_was_collected_for_a_sale_may_follow_once(desk: Desk) -> None:
+    header = "source_key,sold_on,gross,collected\n"
+    await desk.imports(Kind.SALES, header + "c1,2026-01-02,100,\nc2,2026-01-02,50,0\n")
+    followed = await desk.imports(Kind.SALES, header + "c1,2026-01-02,100,60.5\nc2,2026-01-02,50,0\n")
+    older = await desk.imports(Kind.SALES, header + "c1,2026-01-02,100,\n")
+    changed = await desk.refuses(Kind.SALES, header + "c1,2026-01-02,100,61\nc2,2026-01-02,50,1\n")
+
+    assert (followed.updated, followed.unchanged, older.unchanged) == (1, 1, 1)
+    assert places(changed) == [
+        (Code.IMPORT_CONFLICT, "line 2, column source_key"),
+        (Code.IMPORT_CONFLICT, "line 3, column source_key"),
+    ]
+    assert await desk.rows(
+        "SELECT source_key, collected::text FROM cm.sale WHERE client_id = 'client-a' AND source_key ~ '^c' ORDER BY 1"
+    ) == [("c1", "60.5"), ("c2", "0")]
+
+
+LINE = "payee,manager,valid_from,valid_to\n"
+P1, P2, P3 = "client-a-p1", "client-a-p2", "client-a-p3"
+
+
+async def test_a_reporting_line_ends_and_another_begins_in_one_file(desk: Desk) -> None:
+    await desk.rows("DELETE FROM cm.reports_to WHERE client_id = 'client-a' RETURNING 1")
+    first = await desk.imports(Kind.REPORTING_LINES, LINE + f"{P1},{P2},2026-01-01,\n")
+    again = await desk.imports(Kind.REPORTING_LINES, LINE + f"{P1},{P2},2026-01-01,\n")
+    moved = await desk.imports(
+        Kind.REPORTING_LINES, LINE + f"{P1},{P3},2026-07-01,\n{P1},{P2},2026-01-01,2026-06-30\n{P2},{P3},2026-01-01,\n"
+    )
+
+    assert (first.inserted, again.unchanged, moved.inserted, moved.updated) == (1, 1, 2, 1)
+    assert await desk.rows(
+        "SELECT payee_id, manager_id, valid::text, source_key FROM cm.reports_to WHERE client_id = 'client-a'"
+        " ORDER BY 1, 3"
+    ) == [
+        (P1, P2, "[2026-01-01,2026-07-01)", f"{P1}@2026-01-01"),
+        (P1, P3, "[2026-07-01,)", f"{P1}@2026-07-01"),
+        (P2, P3, "[2026-01-01,)", f"{P2}@2026-01-01"),
+    ]
+
+
+async def test_nobody_has_two_managers_or_is_above_himself_on_any_day(desk: Desk) -> None:
+    await desk.rows("DELETE FROM cm.reports_to WHERE client_id = 'client-a' RETURNING 1")
+    await desk.imports(Kind.REPORTING_LINES, LINE + f"{P1},{P2},2026-01-01,2026-06-30\n")
+    itself = await desk.refuses(Kind.REPORTING_LINES, LINE + f"{P1},{P1},2027-01-01,\n")
+    two = await desk.refuses(Kind.REPORTING_LINES, LINE + f"{P1},{P3},2026-06-30,\n")
+    circle = await desk.refuses(
+        Kind.REPORTING_LINES, LINE + f"{P2},{P3},2026-01-01,\n{P3},{P1},2026-06-30,2026-12-31\n"
+    )
+    backwards = await desk.refuses(Kind.REPORTING_LINES, LINE + f"{P2},{P3},2026-02-01,2026-01-01\n")
+    unknown = await desk.refuses(Kind.REPORTING_LINES, LINE + f"{P2},nobody,2026-02-01,\n")
+    later = await desk.imports(Kind.REPORTING_LINES, LINE + f"{P2},{P3},2026-01-01,\n{P3},{P1},2026-07-01,\n")
+
+    assert places(itself) == [(Code.IMPORT_VALUE, "line 2, column manager")]
+    assert places(two) == [(Code.IMPORT_CONFLICT, "line 2, column valid_from")]
+    assert places(circle) == [
+        (Code.IMPORT_CONFLICT, "line 2, column manager"),
+        (Code.IMPORT_CONFLICT, "line 3, column manager"),
+    ]
+    assert "2026-06-30" in circle[0].message
+    assert places(backwards) == [(Code.IMPORT_VALUE, "line 2, column valid_to")]
+    assert places(unknown) == [(Code.IMPORT_REFERENCE, "line 2, column manager")]
+    assert later.inserted == 2  # from the day on which the first line has ended there is no circle
+
+
 async def test_names_that_are_exchanged_in_one_file_are_refused_with_a_way_out(desk: Desk) -> None:
     header = "territory_id,name\n"
     await desk.imports(Kind.TERRITORIES, header + "t1,One\nt2,Two\n")

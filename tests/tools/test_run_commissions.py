@@ -205,6 +205,33 @@ async def test_the_rate_of_the_day_converts(payroll: Payroll) -> None:
         assert paid(await run(client, "2026-07")) == {"ann": "23.50"}
 
 
+async def test_each_base_is_paid_from_what_sales_state_and_a_missing_figure_is_never_0(payroll: Payroll) -> None:
+    bases = {"Cash Collected": "ann", "Bookings": "bob", "Margin": "cat", "Units": "dan"}
+    for base, payee in bases.items():
+        fixed = {"value_type": "Fixed Amount", "fixed_basis": "per_unit"} if base == "Units" else {}
+        rule = {**FLAT, "base_value": base, **fixed}
+        await payroll.plan([rule], f"plan-{payee}", status="draft", assignments=[{"payee": payee}])
+    await payroll.execute(
+        "UPDATE cm.plan_version SET status = 'active', object_type = CASE plan_id WHEN 'plan-bob' THEN 'Contracts'"
+        " ELSE 'Invoices' END WHERE client_id = '{client}'"
+    )
+    await payroll.execute(
+        "UPDATE cm.plan_version SET object_type = 'Contracts' WHERE client_id = '{client}' AND plan_id = 'plan-bob'"
+    )
+    await payroll.sell("s1", "2026-07-01", "1000", "ann", collected="400")
+    await payroll.sell("s2", "2026-07-01", "1000", "bob", object_type="Contracts")
+    await payroll.sell("s3", "2026-07-01", "1000", "cat", cost="700")
+    await payroll.sell("s4", "2026-07-01", "1000", "dan", quantity="3")
+    async with payroll.caller() as client:
+        whole = await run(client, "2026-07")
+        await payroll.sell("s5", "2026-07-02", "1000", "ann")
+        await payroll.sell("s6", "2026-07-02", "1000", "cat")
+        lacking = await run(client, "2026-07")
+
+    assert (whole["complete"], paid(whole)) == (True, {"ann": "40.00", "bob": "100.00", "cat": "30.00", "dan": "30.00"})
+    assert (lacking["complete"], sorted(codes(lacking))) == (False, ["E_NO_BASE", "E_NO_COST"])
+
+
 async def test_what_is_paid_quarterly_waits_and_is_then_paid(payroll: Payroll) -> None:
     await payroll.plan([FLAT], payment_schedule="Quarterly")
     for month in ("07", "08", "09"):

@@ -10,11 +10,11 @@ import typer
 from commission_mcp.cli.options import DataDirectory, EnvFile, load
 from commission_mcp.errors import Code, Problem, Refused
 
-_KINDS = ("sales", "payees", "territories", "products", "quotas", "uoms")
+_KINDS = ("sales", "payees", "territories", "products", "quotas", "uoms", "reporting-lines")
 
 
 def import_file(
-    kind: Annotated[str, typer.Argument(help="sales, payees, territories, products, quotas or uoms.", metavar="KIND")],
+    kind: Annotated[str, typer.Argument(help="sales, payees, reporting-lines, territories, ...", metavar="KIND")],
     file: Annotated[Path, typer.Argument(help="A CSV or XLSX file with a header line.", metavar="FILE")],
     client_id: Annotated[str | None, typer.Option("--client", help="Whose data it is.", show_default=False)] = None,
     source_system: Annotated[str, typer.Option("--source", help="The system that sales come from.")] = "import",

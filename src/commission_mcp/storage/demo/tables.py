@@ -17,6 +17,7 @@ from commission_mcp.storage.demo.selling import Sale
 Cell: TypeAlias = str | int | Decimal | bytes | bool | list[str] | None
 
 SOURCE_SYSTEM = "erp"
+_UNPAID_ONE_IN = 25  # sales
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def sold(company: Company, made: tuple[Sale, ...]) -> Iterator[Rows]:
         "gross",
         "net",
         "cost",
+        "collected",
         "currency",
     )
     yield Rows("sale", columns, (_sale(company, sale) for sale in made))
@@ -101,8 +103,15 @@ def _sale(company: Company, sale: Sale) -> tuple[Cell, ...]:
         sale.gross,
         sale.net,
         sale.cost,
+        _collected(sale),
         sale.currency,
     )
+
+
+def _collected(sale: Sale) -> Cell:
+    """What the customer has paid: the net amount, but for a few who owe it still; a refund takes back what was paid."""
+    owed = (sale.reverses or sale.number) % _UNPAID_ONE_IN == 0
+    return Decimal(0) if owed else sale.net
 
 
 def _users(company: Company) -> Rows:
@@ -180,11 +189,16 @@ def _payees(company: Company) -> Rows:
 
 def _reporting(company: Company) -> Rows:
     rows = (
-        (person.payee_id, person.manager_id, half_open(person.hired_on, person.left_on))
+        (
+            person.payee_id,
+            person.manager_id,
+            half_open(person.hired_on, person.left_on),
+            f"{person.payee_id}@{person.hired_on.isoformat()}",
+        )
         for person in company.people
         if person.manager_id is not None
     )
-    return Rows("reports_to", ("payee_id", "manager_id", "valid"), rows)
+    return Rows("reports_to", ("payee_id", "manager_id", "valid", "source_key"), rows)
 
 
 def _periods() -> Rows:

@@ -75,6 +75,36 @@ FROM future a
 JOIN all_quotas b ON b.payee = a.payee AND b.measure = a.measure AND b.span && a.span AND b.source_key <> a.source_key
 GROUP BY a.line, a.source_key ORDER BY a.line LIMIT {listed}
 """)
+_TWO_MANAGERS = sql.SQL("""
+{lines}
+SELECT a.line, a.payee, min(b.manager), count(*) OVER ()
+FROM future a JOIN lines b ON b.payee = a.payee AND b.valid && a.valid AND b.source_key IS DISTINCT FROM a.source_key
+GROUP BY a.line, a.payee ORDER BY a.line LIMIT {listed}
+""")
+# A chain holds on the days on which all of its lines do.
+_OWN_MANAGER = sql.SQL("""
+{lines},
+climb AS (
+  SELECT f.line, f.payee AS start, f.manager AS at, f.valid FROM future f
+  UNION
+  SELECT c.line, c.start, l.manager, c.valid * l.valid FROM climb c
+  JOIN lines l ON l.payee = c.at AND l.valid && c.valid WHERE c.at <> c.start
+)
+SELECT line, start, min(lower(valid))::text, count(*) OVER () FROM climb WHERE at = start
+GROUP BY line, start ORDER BY line LIMIT {listed}
+""")
+_REPORTING_LINES = sql.SQL("""
+WITH RECURSIVE future AS MATERIALIZED (
+  SELECT DISTINCT ON (s.source_key) s.line, s.source_key, s.payee, s.manager,
+         daterange(s.valid_from, s.valid_to, '[]') AS valid
+  FROM {staged} s WHERE s.sound ORDER BY s.source_key, s.line
+),
+lines AS MATERIALIZED (
+  SELECT f.line, f.source_key, f.payee, f.manager, f.valid FROM future f
+  UNION ALL
+  SELECT NULL, d.source_key, d.payee_id, d.manager_id, d.valid FROM cm.reports_to d
+  WHERE d.client_id = %(client)s AND NOT EXISTS (SELECT FROM future f WHERE f.source_key = d.source_key)
+)""").format(staged=STAGED)
 
 
 def _tree_checks(kind: Kind, refers: Refers, table: sql.Identifier, key: sql.Identifier) -> tuple[Check, ...]:
@@ -110,6 +140,20 @@ _CHECKS: Mapping[Kind, tuple[Check, ...]] = MappingProxyType(
                 "starts_on",
                 "Quota {cell} covers days of quota {other} of the same payee and measure",
                 "Let them cover different days",
+            ),
+        ),
+        Kind.REPORTING_LINES: (
+            Check(
+                _TWO_MANAGERS.format(lines=_REPORTING_LINES, listed=sql.Literal(LISTED_MAX)),
+                "valid_from",
+                "{cell} has another manager, {other}, on some of these days",
+                "One manager at a time: end the other line on the day before",
+            ),
+            Check(
+                _OWN_MANAGER.format(lines=_REPORTING_LINES, listed=sql.Literal(LISTED_MAX)),
+                "manager",
+                "{cell} would be above himself from {other} on",
+                "Correct who is above whom",
             ),
         ),
     }

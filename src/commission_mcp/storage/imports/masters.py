@@ -80,6 +80,15 @@ _TABLES: Mapping[Kind, Table] = MappingProxyType(
             ),
         ),
         Kind.UOMS: Table("uom", "uom", _same("name")),
+        Kind.REPORTING_LINES: Table(
+            "reports_to",
+            "source_key",
+            (
+                Field("payee_id", ("payee",), sql.SQL("s.payee")),
+                Field("manager_id", ("manager",), sql.SQL("s.manager")),
+                Field("valid", ("valid_from", "valid_to"), sql.SQL("daterange(s.valid_from, s.valid_to, '[]')")),
+            ),
+        ),
     }
 )
 _INSERT = sql.SQL("""
@@ -102,8 +111,10 @@ async def merge_masters(connection: Connection, header: Header, scope: Scope) ->
     """Add what is new and update what is different; answers how many of each."""
     table = _TABLES[scope.kind]
     given = tuple(field for field in table.fields if all(header.has(name) for name in field.made_from))
+    await connection.execute("SET CONSTRAINTS ALL DEFERRED")
     inserted = await connection.execute(_statement(_INSERT, scope.kind, table, table.fields), scope.values)
     updated = await connection.execute(_statement(_UPDATE, scope.kind, table, given), scope.values)
+    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return inserted.rowcount, updated.rowcount
 
 

@@ -22,6 +22,8 @@ from commission_mcp.storage.imports.staging import STAGED, Connection, Progress,
 _SOURCE_SYSTEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _DROP = sql.SQL("DROP TABLE IF EXISTS pg_temp.import_staged, pg_temp.import_sale, pg_temp.import_stored")
 
+_FILL_KEY = sql.SQL("UPDATE {} SET {key} = {made} WHERE {key} IS NULL")
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -31,7 +33,7 @@ class Imported:
         kind: The kind of rows.
         rows_read: Rows of the file, without the header and empty lines; a line that stands there twice counts twice.
         inserted: Rows that are new.
-        updated: Rows that were there and are different now; never sales.
+        updated: Rows that were there and are different now; of sales, where it is known now what was collected.
         unchanged: Rows that were there as they are.
     """
 
@@ -78,6 +80,10 @@ async def import_rows(
         await connection.execute("SET LOCAL enable_nestloop = off")
         await connection.execute("SET LOCAL work_mem = '64MB'")
         reader = await stage(connection, path, spec, findings, progress)
+        if spec.default_key is not None:
+            await connection.execute(
+                _FILL_KEY.format(STAGED, key=sql.Identifier(spec.key), made=sql.SQL(spec.default_key))
+            )
         await _check(connection, spec, reader.header, scope, findings)
         findings.refuse_if_any()
         imported = await _merge(connection, spec, reader.header, scope, reader.rows_read)

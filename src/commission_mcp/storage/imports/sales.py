@@ -1,4 +1,7 @@
-"""Sales: facts that are added once. What is imported already stays as it is; a correction is a reversal."""
+"""Sales: facts that are added once. What is imported already stays as it is; a correction is a reversal.
+
+Only what was collected for a sale may come later, in a file that says it for the first time.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ SELECT s.line, coalesce(s.sale_id, %(source_system)s || ':' || s.source_key) AS 
        coalesce(s.object_type, 'Invoices') AS object_type, reversed.key AS reverses_sale_id, s.sold_on,
        territory.key AS territory_id, product.key AS product_id, s.customer,
        coalesce(s.quantity, CASE WHEN s.gross < 0 THEN -1 ELSE 1 END) AS quantity, s.uom, s.gross,
-       coalesce(s.net, s.gross) AS net, s.cost, coalesce(s.currency, %(base_currency)s) AS currency,
+       coalesce(s.net, s.gross) AS net, s.cost, s.collected, coalesce(s.currency, %(base_currency)s) AS currency,
        coalesce(s.credits, ARRAY[s.payee]) AS payees, coalesce(s.fractions, ARRAY[1::numeric]) AS fractions,
        s.sale_id IS NOT NULL AS sale_id_given
 FROM (
@@ -46,9 +49,10 @@ SELECT f.line, f.source_key, array_remove(ARRAY[
   CASE WHEN f.gross <> d.gross THEN 'gross' END,
   CASE WHEN f.net <> d.net THEN 'net' END,
   CASE WHEN f.cost IS DISTINCT FROM d.cost THEN 'cost' END,
+  CASE WHEN f.collected <> d.collected THEN 'collected' END,
   CASE WHEN f.currency <> d.currency THEN 'currency' END,
   CASE WHEN coalesce(written.credits, '{{}}') <> coalesce(stored.credits, '{{}}') THEN 'credits' END
-], NULL) AS differing
+], NULL) AS differing, f.collected IS NOT NULL AND d.collected IS NULL AS now_collected
 FROM {sales} f
 JOIN cm.sale d ON d.client_id = %(client)s AND d.source_system = %(source_system)s AND d.source_key = f.source_key
 CROSS JOIN LATERAL (
@@ -79,9 +83,10 @@ ORDER BY f.line LIMIT {listed}
 """)
 _INSERT_SALES = sql.SQL("""
 INSERT INTO cm.sale (client_id, sale_id, source_system, source_key, object_type, reverses_sale_id, sold_on,
-                     territory_id, product_id, customer, quantity, uom, gross, net, cost, currency)
+                     territory_id, product_id, customer, quantity, uom, gross, net, cost, collected,
+                     currency)
 SELECT %(client)s, sale_id, %(source_system)s, source_key, object_type, reverses_sale_id, sold_on, territory_id,
-       product_id, customer, quantity, uom, gross, net, cost, currency
+       product_id, customer, quantity, uom, gross, net, cost, collected, currency
 FROM {sales} ORDER BY line
 """)
 _INSERT_CREDITS = sql.SQL("""
@@ -90,6 +95,11 @@ SELECT %(client)s, f.sale_id, c.payee_id, CASE WHEN cardinality(f.payees) = 1 TH
 FROM {sales} f CROSS JOIN LATERAL unnest(f.payees, f.fractions) c (payee_id, share)
 WHERE c.payee_id IS NOT NULL
 ORDER BY f.line
+""")
+_COLLECT = sql.SQL("""
+UPDATE cm.sale d SET collected = f.collected
+FROM {sales} f JOIN pg_temp.import_stored o ON o.source_key = f.source_key AND o.now_collected
+WHERE d.client_id = %(client)s AND d.source_system = %(source_system)s AND d.source_key = f.source_key
 """)
 _FORGET_STORED = sql.SQL("DELETE FROM {sales} f USING pg_temp.import_stored d WHERE d.source_key = f.source_key")
 
@@ -110,11 +120,15 @@ async def check_sales(connection: Connection, scope: Scope, findings: Findings) 
 
 
 async def merge_sales(connection: Connection, scope: Scope) -> tuple[int, int]:
-    """Add the sales that are not there yet, with their credits; answers how many are new, and that none changed."""
+    """Add the sales that are not there yet, with their credits, and what was collected for those that are.
+
+    Answers how many are new, and of how many it is known now what was collected.
+    """
+    collected = await connection.execute(_COLLECT.format(sales=_SALES), scope.values)
     await connection.execute(_FORGET_STORED.format(sales=_SALES))
     inserted = await connection.execute(_INSERT_SALES.format(sales=_SALES), scope.values)
     await connection.execute(_INSERT_CREDITS.format(sales=_SALES), scope.values)
-    return inserted.rowcount, 0
+    return inserted.rowcount, collected.rowcount
 
 
 async def _find_changed(connection: Connection, findings: Findings) -> None:

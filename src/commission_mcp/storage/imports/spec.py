@@ -25,6 +25,7 @@ class Kind(StrEnum):
     PRODUCTS = "products"
     QUOTAS = "quotas"
     UOMS = "uoms"
+    REPORTING_LINES = "reporting-lines"
 
 
 class Refers(StrEnum):
@@ -58,12 +59,20 @@ RowRule: TypeAlias = Callable[[Row], tuple[str, Fault] | None]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A kind of file: its columns, the key that tells its rows apart, and rules over whole rows."""
+    """A kind of file.
+
+    Attributes:
+        key: The column that tells its rows apart.
+        columns: What it may hold.
+        rules: Over whole rows.
+        default_key: The key of a row that states none, as an SQL expression over its columns.
+    """
 
     kind: Kind
     key: LiteralString
     columns: tuple[Column, ...]
     rules: tuple[RowRule, ...] = ()
+    default_key: LiteralString | None = None
 
     def column(self, name: str) -> Column:
         """The column of this name."""
@@ -89,6 +98,12 @@ def _ordered(first: str, last: str) -> RowRule:
 def _one_way_to_credit(row: Row) -> tuple[str, Fault] | None:
     if row.get("payee") and row.get("credits"):
         return "credits", Fault("payee and credits are both given", "give one of them and leave the other empty")
+    return None
+
+
+def _another_manager(row: Row) -> tuple[str, Fault] | None:
+    if row.get("payee") and row.get("payee") == row.get("manager"):
+        return "manager", Fault(f"{row['payee']} reports to himself", "name another payee")
     return None
 
 
@@ -127,6 +142,7 @@ _SALES = Spec(
         _number("net", "Net amount; the gross amount by default.", example="1000.00"),
         _number("cost", "Cost; empty when unknown. The margin is net less cost.", example="640.00"),
         _number("quantity", "Quantity; by default 1, or -1 where the gross amount is negative.", example="2"),
+        _number("collected", "Cash collected for it; empty while unknown, and may follow later.", example="1000.00"),
         Column("uom", "Unit of measure: its code.", refers=Refers.UOM, example="Each"),
         Column("territory", "Territory: its key or its name.", refers=Refers.TERRITORY, example="North"),
         Column("product", "Product: its key or its name.", refers=Refers.PRODUCT, example="Product A"),
@@ -243,8 +259,22 @@ _UOMS = Spec(
     ),
 )
 
+_REPORTING_LINES = Spec(
+    Kind.REPORTING_LINES,
+    key="source_key",
+    rules=(_ordered("valid_from", "valid_to"), _another_manager),
+    columns=(
+        Column("payee", "The payee who reports: the key.", required=True, refers=Refers.PAYEE, example="p1"),
+        Column("manager", "The payee reported to: the key.", required=True, refers=Refers.PAYEE, example="p9"),
+        _day("valid_from", "First day.", required=True),
+        _day("valid_to", "Last day; empty when open."),
+        Column("source_key", "Key of the line in the system that it comes from; payee@valid_from by default."),
+    ),
+    default_key="payee || '@' || to_char(valid_from, 'YYYY-MM-DD')",
+)
+
 SPECS: Mapping[Kind, Spec] = MappingProxyType(
-    {spec.kind: spec for spec in (_SALES, _PAYEES, _TERRITORIES, _PRODUCTS, _QUOTAS, _UOMS)}
+    {spec.kind: spec for spec in (_SALES, _PAYEES, _TERRITORIES, _PRODUCTS, _QUOTAS, _UOMS, _REPORTING_LINES)}
 )
 COLUMNS: Mapping[Kind, tuple[Column, ...]] = MappingProxyType({kind: spec.columns for kind, spec in SPECS.items()})
 

@@ -190,7 +190,9 @@ GROUP BY 1 ORDER BY 3 DESC, 1"""
 # As in the view `attainment`: credited sales and refunds on their own dates.
 _ATTAINED = """SELECT (SELECT 100 * coalesce(sum(c.share * CASE lower(q.measure)
     WHEN 'units' THEN s.quantity WHEN 'gross revenue' THEN s.gross * x.rate
-    WHEN 'net revenue' THEN s.net * x.rate ELSE (s.net - s.cost) * x.rate END), 0) / q.amount
+    WHEN 'net revenue' THEN s.net * x.rate WHEN 'cash collected' THEN s.collected * x.rate
+    WHEN 'bookings' THEN CASE WHEN s.object_type <> 'Invoices' THEN s.gross * x.rate END
+    ELSE (s.net - s.cost) * x.rate END), 0) / q.amount
   FROM cm.credit c JOIN cm.sale s ON s.client_id = c.client_id AND s.sale_id = c.sale_id
   LEFT JOIN cm.fx_rate f ON f.client_id = s.client_id AND f.from_currency = s.currency AND f.to_currency = q.currency
     AND f.span @> s.sold_on
@@ -199,5 +201,5 @@ _ATTAINED = """SELECT (SELECT 100 * coalesce(sum(c.share * CASE lower(q.measure)
     AND s.sold_on < upper(q.span))
 FROM cm.quota q
 WHERE q.client_id = %(client)s AND q.span @> %(day)s::date
-  AND lower(q.measure) IN ('gross revenue', 'net revenue', 'margin', 'units')
+  AND lower(q.measure) IN ('gross revenue', 'net revenue', 'margin', 'units', 'cash collected', 'bookings')
   AND (%(whom)s::text[] IS NULL OR q.payee_id = ANY (%(whom)s))"""

@@ -19,7 +19,7 @@ _QUANTITIES_MAX = 10_000
 
 _SALES: LiteralString = """
 SELECT s.sale_id, s.reverses_sale_id, s.sold_on, s.territory_id, s.product_id, s.customer, s.object_type, s.quantity,
-  s.gross, s.net, s.cost, s.currency, c.payees, c.shares
+  s.gross, s.net, s.cost, s.collected, s.currency, c.payees, c.shares
 FROM cm.sale s
 LEFT JOIN LATERAL (
   SELECT array_agg(c.payee_id ORDER BY c.payee_id, c.credit_role) AS payees,
@@ -35,7 +35,7 @@ _ORDER: LiteralString = " ORDER BY s.sold_on, s.sale_id"
 # Refunds of sales, wherever their own date lies; the sale that they take back decides who is credited.
 _REFUNDS: LiteralString = """
 SELECT s.sale_id, s.reverses_sale_id, s.sold_on, s.territory_id, s.product_id, s.customer, s.object_type, s.quantity,
-  s.gross, s.net, s.cost, s.currency, NULL, NULL
+  s.gross, s.net, s.cost, s.collected, s.currency, NULL, NULL
 FROM cm.sale s
 WHERE s.client_id = %(client)s AND s.reverses_sale_id = ANY (%(sales)s) AND s.sold_on <= %(last)s
 ORDER BY s.sold_on, s.sale_id
@@ -121,9 +121,8 @@ class SalesReader:
                 self._rows[row[0]] = self._sale(row)
 
     def _sale(self, row: Sequence[Any]) -> tuple[Sale, str, str | None]:
-        key, reverses, day, territory, product, customer, kind, quantity, gross, net, cost, currency, payees, shares = (
-            row
-        )
+        key, reverses, day, territory, product, customer, kind, quantity, gross, net, cost, collected = row[:12]
+        currency, payees, shares = row[12:]
         # Equal values are kept once: of a million sales, half the memory are numbers and dates.
         day = self._days.setdefault(day, day)
         if len(self._quantities) < _QUANTITIES_MAX:
@@ -139,7 +138,7 @@ class SalesReader:
             cost,
             None,
             booked,
-            None,
+            collected,
             quantity,
             None,
             ONE,
