@@ -185,6 +185,8 @@ class Code(StrEnum):
     UNMATCHED = "W_UNMATCHED"  # sales that earned nothing
     PLAN_OVERLAP = "W_PLAN_OVERLAP"  # another live plan pays for the same
     VERSION_PENDING = "W_VERSION_PENDING"  # an earlier version still waits for decisions
+    VERSION_RETURNS = "W_VERSION_RETURNS"  # an older version counts again behind the new one
+    PLAN_GAP = "W_PLAN_GAP"  # days on which no version of the plan counts
     DRAFT_CONTINUED = "W_DRAFT_CONTINUED"  # no draft was named, and one was taken
     NO_QUOTA_YET = "W_NO_QUOTA"  # payees without the quota that the plan counts by
     DECLINED = "W_DECLINED"  # the user answered no form

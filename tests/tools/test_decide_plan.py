@@ -198,6 +198,53 @@ async def test_a_new_version_supersedes_the_older_from_its_first_day(people: Peo
     assert found == [[1, "superseded", "2033-01-01", "2033-06-30"], [2, "active", "2033-07-01", "2033-12-31"]]
 
 
+async def review_of(client: Client, plan_id: str, **fields: object) -> dict[str, str]:
+    """The warnings about days, by code, of a new version with these fields; the draft is forgotten."""
+    start = await call(client, "plan_wizard", action="start", plan_id=plan_id, fields=fields)
+    review = await call(client, "plan_wizard", action="review", draft_id=start["draft_id"])
+    await call(client, "plan_wizard", action="cancel", draft_id=start["draft_id"])
+    return {row["code"]: row["message"] for row in review["warnings"] if row["path"] == "valid_to"}
+
+
+async def days(client: Client, plan_id: str) -> list[list[Any]]:
+    return await rows(
+        client, "SELECT version, valid_from, valid_to FROM plan_validity WHERE plan_id = $1 ORDER BY 2", plan_id
+    )
+
+
+async def test_a_version_that_ends_before_the_older_lets_it_count_again(people: People) -> None:
+    first = await approved(people, await submitted(people.author, "Interrupted"))
+    plan_id = first["plan_id"]
+    dates = {"valid_from": "2033-07-01", "valid_to": "2033-09-30"}
+    told = await review_of(people.author, plan_id, **dates)
+    rejected = await submitted(people.author, "Interrupted", plan_id=plan_id, **dates)
+    await decided(people.approver, rejected, "reject", comment="not yet")
+    untouched = await days(people.everyone, plan_id)
+    await approved(people, await submitted(people.author, "Interrupted", plan_id=plan_id, **dates))
+
+    assert set(told) == {"W_VERSION_RETURNS"}
+    assert "2033-10-01 to 2033-12-31" in told["W_VERSION_RETURNS"]
+    assert untouched == [[1, "2033-01-01", "2033-12-31"]]  # a version that is withdrawn never counts
+    assert await days(people.everyone, plan_id) == [
+        [1, "2033-01-01", "2033-06-30"],
+        [3, "2033-07-01", "2033-09-30"],
+        [1, "2033-10-01", "2033-12-31"],
+    ]
+
+
+async def test_a_plan_is_ended_early_by_a_version_from_the_same_day_and_gaps_are_told(people: People) -> None:
+    first = await approved(people, await submitted(people.author, "Ended early"))
+    plan_id = first["plan_id"]
+    told = await review_of(people.author, plan_id, valid_to="2033-06-30")
+    later = await review_of(people.author, plan_id, valid_from="2034-02-01", valid_to="2034-12-31")
+    await approved(people, await submitted(people.author, "Ended early", plan_id=plan_id, valid_to="2033-06-30"))
+
+    assert set(told) == set(later) == {"W_PLAN_GAP"}
+    assert "2033-07-01 to 2033-12-31" in told["W_PLAN_GAP"]
+    assert "2034-01-01 to 2034-01-31" in later["W_PLAN_GAP"]
+    assert await days(people.everyone, plan_id) == [[2, "2033-01-01", "2033-06-30"]]
+
+
 async def test_a_version_that_waits_gives_way_to_the_next(people: People) -> None:
     first = await submitted(people.author, "Third time")
     start = await call(people.author, "plan_wizard", action="start", plan_id=first["plan_id"])

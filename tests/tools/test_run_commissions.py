@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from commission_mcp.domain import validity
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -174,6 +178,51 @@ async def test_a_new_version_counts_from_its_first_day(payroll: Payroll) -> None
         answer = await run(client, "2026-07")
 
     assert paid(answer) == {"ann": "30.00"}
+
+
+async def test_a_version_that_was_interrupted_counts_again_and_refunds_find_it(payroll: Payroll) -> None:
+    await payroll.plan([FLAT], status="superseded")
+    await payroll.plan([{**FLAT, "commission": 20}], version=2, valid="[2026-07-10,2026-07-21)")
+    for number, day in enumerate(("09", "10", "20", "21"), start=1):
+        await payroll.sell(f"s{number}", f"2026-07-{day}", "100")
+    await payroll.sell("s5", "2026-03-02", "1000")
+    async with payroll.caller() as client:
+        march = await run(client, "2026-03")
+        july = await run(client, "2026-07")
+        await payroll.execute("UPDATE cm.period SET status = 'paid' WHERE client_id = '{client}'")
+        await payroll.sell("r1", "2026-08-02", "-1000", reverses_sale_id="s5", quantity="-1")
+        august = await run(client, "2026-08")
+
+    assert (paid(march), paid(july)) == ({"ann": "100.00"}, {"ann": "60.00"})
+    assert [payout["earned"] for payout in august["payouts"]] == ["-100.00"]
+    assert await days_in_force(payroll) == [
+        [1, "2026-01-01", "2026-07-09"],
+        [2, "2026-07-10", "2026-07-20"],
+        [1, "2026-07-21", "2026-12-31"],
+    ]
+
+
+async def days_in_force(payroll: Payroll) -> list[list[Any]]:
+    sql = "SELECT version, valid_from, valid_to FROM plan_validity WHERE plan_id = 'plan-1' ORDER BY 2"
+    async with payroll.caller(roles="analyst") as client:
+        return ((await client.call_tool("query", {"sql": sql})).structured_content or {})["rows"]
+
+
+async def test_the_view_of_days_agrees_with_what_the_run_reads(payroll: Payroll) -> None:
+    random = Random(20261123)  # noqa: S311 - drawn cases
+    for version in range(1, 9):
+        start = date(2026, 1, 1) + timedelta(days=random.randrange(0, 200, 10))
+        end = start + timedelta(days=random.randrange(1, 120, 10))
+        await payroll.plan([FLAT], version=version, status="superseded", valid=f"[{start},{end})")
+    stored = await payroll.execute(
+        "SELECT lower(valid), upper(valid) - 1, version FROM cm.plan_version WHERE client_id = '{client}'"
+    )
+    rule = [
+        [found.version, found.start.isoformat(), None if found.end is None else found.end.isoformat()]
+        for found in validity.days_in_force(validity.Stretch(*row) for row in stored)
+    ]
+
+    assert await days_in_force(payroll) == rule
 
 
 async def test_a_missing_quota_makes_the_run_incomplete_and_a_missing_rate_is_never_1(payroll: Payroll) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
@@ -411,12 +412,25 @@ def _review_warnings(reviewed: Review | None) -> list[Problem]:
     if reviewed.pending is not None:
         message = f"Version {reviewed.pending.version} still waits for decisions."
         found.append(Problem(Code.VERSION_PENDING, message, "Submitting this one withdraws it.", "plan_id"))
+    for one in reviewed.returning:
+        message = f"Version {one.version} counts again from {one.start} {_until(one.end)}, when this one is over."
+        fix = "If it shall not, let this one last as long, or begin on the same day."
+        found.append(Problem(Code.VERSION_RETURNS, message, fix, "valid_to"))
+    for first, last in reviewed.gaps:
+        message = (
+            f"No version of the plan will count from {first} {_until(last)}: sales of these days earn nothing by it."
+        )
+        found.append(Problem(Code.PLAN_GAP, message, "Check that this is meant.", "valid_to"))
     if reviewed.without_quota:
         named = ", ".join(reviewed.without_quota[:5])
         message = f"{len(reviewed.without_quota)} payees have no quota in the plan's time: {named}."
         fix = "Import quotas (payee_id, measure, starts_on, ends_on, amount) before the first run."
         found.append(Problem(Code.NO_QUOTA_YET, message, fix, "range_type"))
     return found
+
+
+def _until(last: date | None) -> str:
+    return "on" if last is None else f"to {last}"
 
 
 def _of_plan(draft: Draft) -> str:

@@ -1,4 +1,4 @@
--- Cash collected for sales, and reporting lines that can be imported.
+-- Cash collected for sales, reporting lines that can be imported, and the days on which versions of plans count.
 
 ALTER TABLE cm.sale ADD COLUMN collected numeric CHECK (scale(collected) <= 6 AND abs(collected) < 1e14);
 -- A sale is a fact. What was collected for it may become known later, once.
@@ -53,3 +53,25 @@ CROSS JOIN LATERAL (
   WHERE c.client_id = q.client_id AND c.payee_id = q.payee_id AND s.sold_on >= lower(q.span) AND s.sold_on < upper(q.span)
 ) a;
 COMMENT ON COLUMN commission.attainment.achieved IS 'What is credited in these days; null for a measure that sales do not have. Sales without an exchange rate, a cost or the cash collected do not count.';
+
+-- As in domain/validity.py: of versions that begin on one day the newest, and on each day the newest of those.
+CREATE VIEW commission.plan_validity AS
+WITH counting AS (
+  SELECT DISTINCT ON (v.client_id, v.plan_id, lower(v.valid)) v.client_id, v.plan_id, v.version, v.valid
+  FROM cm.plan_version v WHERE v.status IN ('active', 'superseded')
+  ORDER BY v.client_id, v.plan_id, lower(v.valid), v.version DESC
+)
+SELECT v.client_id, v.plan_id, v.version, lower(d.days) AS valid_from,
+       CASE WHEN upper_inf(d.days) THEN NULL ELSE upper(d.days) - 1 END AS valid_to
+FROM counting v JOIN cm.plan p USING (client_id, plan_id)
+CROSS JOIN LATERAL unnest(datemultirange(v.valid) - coalesce((
+  SELECT range_agg(n.valid) FROM counting n
+  WHERE n.client_id = v.client_id AND n.plan_id = v.plan_id AND n.version > v.version), '{}')) AS d(days)
+WHERE NOT p.withdrawn;
+COMMENT ON VIEW commission.plan_validity IS 'The days on which each version of a plan counts for sales; a version that is interrupted has several rows. Key: plan_id, valid_from.';
+COMMENT ON COLUMN commission.plan_validity.client_id IS 'The client; always your own.';
+COMMENT ON COLUMN commission.plan_validity.plan_id IS 'The plan: commission_plans.plan_id.';
+COMMENT ON COLUMN commission.plan_validity.version IS 'The version: plan_versions.version.';
+COMMENT ON COLUMN commission.plan_validity.valid_from IS 'First day.';
+COMMENT ON COLUMN commission.plan_validity.valid_to IS 'Last day, null when open.';
+GRANT SELECT ON commission.plan_validity TO cm_reader;

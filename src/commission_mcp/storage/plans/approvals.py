@@ -182,13 +182,14 @@ def _step(writing: Writing, steps: Sequence[ApprovalStep], wanted: str | None) -
 
 
 async def _activate(writing: Writing, version: PlanVersion) -> None:
-    """Let the version count from its first day, and no earlier version of the plan from then on."""
+    """Let the version count on its days; older ones that it outlasts end on the day before, see `domain.validity`."""
     await writing.execute(
         "UPDATE cm.plan_version o SET status = 'superseded', valid = CASE WHEN lower(o.valid) < lower(v.valid) "
-        "THEN daterange(lower(o.valid), least(upper(o.valid), lower(v.valid))) ELSE o.valid END "
+        "AND (upper_inf(v.valid) OR upper(v.valid) >= upper(o.valid)) "
+        "THEN daterange(lower(o.valid), lower(v.valid)) ELSE o.valid END "
         "FROM cm.plan_version v WHERE (v.client_id, v.plan_id, v.version) = (%s, %s, %s) "
         "AND o.client_id = v.client_id AND o.plan_id = v.plan_id AND o.version <> v.version "
-        "AND o.status IN ('approved', 'active') AND o.valid && v.valid",
+        "AND o.status IN ('approved', 'active', 'superseded') AND o.valid && v.valid",
         [writing.client_id, version.plan_id, version.version],
     )
     await _set_status(writing, version, "active")

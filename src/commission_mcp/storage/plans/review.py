@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import cast
 
@@ -13,6 +14,7 @@ from commission_mcp.domain.canonical import fingerprint
 from commission_mcp.domain.money import ONE
 from commission_mcp.domain.plan import Assignment, Plan
 from commission_mcp.domain.rules import RangeType
+from commission_mcp.domain.validity import Stretch, days_in_force, ended_by, gaps
 from commission_mcp.domain.wizard import Draft, Known
 from commission_mcp.domain.wizard.approvals import NeededStep, needed_steps
 from commission_mcp.domain.wizard.differences import Difference, differences
@@ -51,6 +53,8 @@ class Review:
         live: Other plans that pay for the same.
         assignees: To whom and what it applies, in words.
         without_quota: Payees without the quota that the plan counts by.
+        returning: Stretches in which an older version counts again, once this one is active.
+        gaps: Days, first and last, on which no version will count any more, or none between two; None is open.
     """
 
     revision: str
@@ -65,6 +69,8 @@ class Review:
     live: tuple[PlanOverlap, ...]
     assignees: tuple[str, ...]
     without_quota: tuple[str, ...]
+    returning: tuple[Stretch, ...]
+    gaps: tuple[tuple[date, date | None], ...]
 
 
 async def review(
@@ -99,6 +105,7 @@ async def review(
         "version": number,
         "steps": [[step.step, step.deciding_role, step.automatic] for step in steps],
     }
+    returning, uncovered = _after_activation(versions, plan, number)
     return Review(
         revision=fingerprint(revision),
         version=number,
@@ -112,7 +119,28 @@ async def review(
         live=await _live(writing, draft, plan),
         assignees=tuple(_described(assignment, known) for assignment in plan.assignments),
         without_quota=await _without_quota(writing, plan),
+        returning=returning,
+        gaps=uncovered,
     )
+
+
+def _after_activation(
+    versions: Sequence[PlanVersion], plan: Plan, number: int
+) -> tuple[tuple[Stretch, ...], tuple[tuple[date, date | None], ...]]:
+    """Where older versions count again behind the new one, and the days that no version covers."""
+    stored = [
+        Stretch(one.valid_from, one.valid_to, one.version) for one in versions if one.status in {"active", "superseded"}
+    ]
+    if plan.valid_from is None or not stored:
+        return (), ()
+    new = Stretch(plan.valid_from, plan.valid_to, number)
+    before, after = days_in_force(stored), days_in_force([*ended_by(new, stored), new])
+    returning = tuple(one for one in after if one.version != number and one.start > new.start)
+    found: list[tuple[date, date | None]] = list(gaps(after))
+    covered, will_be = before[-1].last, after[-1].last
+    if will_be < covered:
+        found.append((will_be + timedelta(days=1), before[-1].end))
+    return tuple(one for one in returning if not any(one == was for was in before)), tuple(found)
 
 
 def _multiplier(plan: Plan, known: Known) -> Decimal:

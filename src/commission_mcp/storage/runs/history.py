@@ -67,7 +67,8 @@ async def load_history(writing: Writing, period: CalendarPeriod, plans: Sequence
 async def _earned(writing: Writing, span: Period, plans: Sequence[PlanInForce]) -> dict[tuple[str, str, str], Decimal]:
     """What plans that are paid less often than calculated have earned in the earlier periods of the payment period."""
     found: dict[tuple[str, str, str], Decimal] = {}
-    for source in plans:
+    # A version that was interrupted in the period is there twice.
+    for source in {(source.plan_id, source.version): source for source in plans}.values():
         payment = source.plan.payment_schedule
         if payment is None or not payment.months:
             continue

@@ -118,8 +118,8 @@ async def _take_late(
     span = Period(min(found.start for found in spans), max(found.end for found in spans))
     pooled = any(_shared(stored.plan) for stored in earlier)
     await reader.read(span, None if pooled else frozenset(payee for payee, _ in late))
-    have = {(stored.plan_id, stored.version) for stored in live}
-    live += [stored for stored in earlier if (stored.plan_id, stored.version) not in have]
+    have = {(stored.plan_id, stored.version, stored.plan.valid_from) for stored in live}
+    live += [stored for stored in earlier if (stored.plan_id, stored.version, stored.plan.valid_from) not in have]
     return live, Period(min(span.start, together.start), together.end)
 
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, LiteralString
 
 from commission_mcp.domain.money import ONE, loads
 from commission_mcp.domain.parsing.plan_form import parse_plan
 from commission_mcp.domain.plan import Assignment, Plan
+from commission_mcp.domain.validity import Stretch, days_in_force
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.writing import Writing
 
-_COLUMNS = """SELECT v.plan_id, p.plan_name, v.version, v.status, lower(v.valid), upper(v.valid), v.currency,
+_COLUMNS: LiteralString = """
+SELECT v.plan_id, p.plan_name, v.version, v.status, lower(v.valid), upper(v.valid), v.currency,
   v.object_type, v.definition::text, v.definition_sha256,
   (SELECT coalesce(array_agg(r.rule_no), '{}') FROM cm.plan_rule r
    WHERE (r.client_id, r.plan_id, r.version) = (v.client_id, v.plan_id, v.version))
@@ -28,7 +30,7 @@ class StoredPlan:
     """A version of a plan.
 
     Attributes:
-        plan: What it says, with the dates on which it is the version that counts.
+        plan: What it says, with dates on which it is the version that counts.
         sha256: The fingerprint of its definition.
         rule_numbers: The rules that the table of rules has, for results to name.
     """
@@ -51,31 +53,35 @@ class OverrideKey:
 
 
 async def versions_in_force(writing: Writing, first: date, last: date) -> list[StoredPlan]:
-    """The versions that pay sales of these days, each with the days on which no later version of its plan counts.
+    """The versions that pay sales of these days, each with days on which it counts; see `domain.validity`.
+
+    A version that another one interrupts is there twice, before and after: each stretch counts for itself.
 
     Raises:
         Refused: when a stored definition cannot be read, with every reason.
     """
+    dates: dict[str, list[Stretch]] = {}
+    for plan_id, version, start, after in await writing.rows(_DATES, [writing.client_id]):
+        dates.setdefault(plan_id, []).append(
+            Stretch(start, None if after is None else after - timedelta(days=1), version)
+        )
+    wanted = [
+        (plan_id, stretch)
+        for plan_id, versions in dates.items()
+        for stretch in days_in_force(versions)
+        if stretch.start <= last and stretch.last >= first
+    ]
     keys = await override_keys(writing)
     rows = await writing.rows(
-        _COLUMNS
-        + " AND v.status IN ('active', 'superseded') AND NOT p.withdrawn AND v.valid && daterange(%s, %s, '[]')"
-        " ORDER BY v.plan_id, v.version DESC",
-        [writing.client_id, first, last],
+        _COLUMNS + _WANTED,
+        [writing.client_id, [plan_id for plan_id, _ in wanted], [stretch.version for _, stretch in wanted]],
     )
-    found: list[StoredPlan] = []
-    newer: dict[str, date] = {}
-    for row in rows:
-        stored = _stored(row, keys)
-        start = stored.plan.valid_from or date.min
-        limit = newer.get(stored.plan_id)
-        newer[stored.plan_id] = start if limit is None else min(limit, start)
-        if limit is not None and (stored.plan.valid_to is None or stored.plan.valid_to >= limit):
-            if start >= limit:
-                continue
-            stored = replace(stored, plan=replace(stored.plan, valid_to=limit - timedelta(days=1)))
-        found.append(stored)
-    return sorted(found, key=lambda stored: (stored.plan_id, stored.version))
+    stored = {(found.plan_id, found.version): found for found in (_stored(row, keys) for row in rows)}
+    return [
+        replace(found, plan=replace(found.plan, valid_from=stretch.start, valid_to=stretch.end))
+        for plan_id, stretch in sorted(wanted, key=lambda one: (one[0], one[1].version, one[1].start))
+        for found in (stored[plan_id, stretch.version],)
+    ]
 
 
 async def find_version(writing: Writing, plan_id: str, version: int | None) -> StoredPlan:
@@ -149,4 +155,9 @@ def _stored(row: Sequence[Any], keys: Mapping[str, OverrideKey]) -> StoredPlan:
     return StoredPlan(plan_id, name, version, status, plan, bytes(sha256), frozenset(rules))
 
 
+_DATES = """SELECT v.plan_id, v.version, lower(v.valid), upper(v.valid)
+FROM cm.plan_version v JOIN cm.plan p USING (client_id, plan_id)
+WHERE v.client_id = %s AND v.status IN ('active', 'superseded') AND NOT p.withdrawn"""
+_WANTED: LiteralString = """
+  AND (v.plan_id, v.version) IN (SELECT * FROM unnest(%s::text[], %s::int[])) ORDER BY v.plan_id, v.version"""
 _PLANS = "SELECT plan_id FROM cm.plan WHERE client_id = %s AND NOT withdrawn ORDER BY 1"
