@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -40,6 +42,7 @@ from commission_mcp.storage.outbox import (
     set_destinations,
     undelivered,
 )
+from commission_mcp.storage.outbox.messages import claim, note_delivered, note_failed
 
 if TYPE_CHECKING:
     from conftest import Connect, Installation
@@ -182,7 +185,7 @@ class Post:
     async def make_due(self) -> None:
         """As if the wait were over."""
         async with operations(self.installation.address) as connection:
-            await connection.execute("UPDATE cm.outbox SET next_attempt_at = now()")
+            await connection.execute("UPDATE cm.outbox SET next_attempt_at = now(), leased_until = NULL")
 
     async def state(self) -> tuple[int, int, str | None]:
         """How many wait, how many were given up, and why."""
@@ -307,6 +310,107 @@ async def test_several_processes_deliver_a_message_once(post: Post, receiver: Re
 
     assert len(receiver.received) == 6
     assert await post.state() == (0, 0, None)
+
+
+@contextmanager
+def delivering(data_directory: Path) -> Generator[subprocess.Popen[bytes]]:
+    """A process of its own that delivers."""
+    program = Path(__file__).with_name("delivering_program.py")
+    with subprocess.Popen([sys.executable, program, data_directory], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            yield process
+        finally:
+            process.kill()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(60):
+        while not condition():
+            await anyio.sleep(0.01)
+
+
+async def test_two_processes_deliver_a_clients_plans_in_order_and_one_at_a_time(
+    post: Post, receiver: Receiver, data_directory: Path
+) -> None:
+    at_once: list[int] = []
+    busy = threading.Semaphore(1)
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        at_once.append(busy.acquire(blocking=False))
+        says_after = threading.Event()
+        says_after.wait(0.05)  # so long a backend thinks
+        busy.release()
+        says(200)(handler)
+
+    receiver.answer = slow
+    with delivering(data_directory), delivering(data_directory):
+        for number in range(12):
+            await post.queue(plan_id=f"plan-{number}")
+        await until(lambda: len(receiver.received) >= 12)
+        with anyio.fail_after(60):
+            while (await post.state())[0]:
+                await anyio.sleep(0.01)
+
+    assert [body["plan_id"] for body in receiver.posts()] == [f"plan-{number}" for number in range(12)]
+    assert all(at_once)
+
+
+async def test_a_process_that_is_killed_while_it_delivers_loses_nothing_and_doubles_nothing(
+    post: Post, receiver: Receiver, data_directory: Path
+) -> None:
+    release = threading.Event()
+    kept: dict[str, Any] = {}  # as a backend does that keeps the keys
+
+    def keeps(handler: BaseHTTPRequestHandler) -> None:
+        key = handler.headers["Idempotency-Key"]
+        first = key not in kept
+        kept.setdefault(key, receiver.posts()[-1]["plan_id"])
+        if first and len(kept) == 1:
+            release.wait(30)  # it has taken the message, and its answer reaches nobody
+        says(200)(handler)
+
+    receiver.answer = keeps
+    await post.queue(plan_id="plan-1")
+    await post.queue(plan_id="plan-2")
+    with delivering(data_directory) as first:
+        await until(lambda: bool(kept))
+        first.kill()
+        first.wait()
+    with delivering(data_directory):
+        waiting = await post.state()
+        in_the_lease = list(kept.values())
+        await post.make_due()  # as if the lease had ended
+        release.set()
+        await until(lambda: len(kept) == 2)
+        with anyio.fail_after(60):
+            while (await post.state())[0]:
+                await anyio.sleep(0.01)
+
+    assert (waiting[0], in_the_lease) == (2, ["plan-1"])  # nobody overtakes what may be on its way
+    assert list(kept.values()) == ["plan-1", "plan-2"]
+    assert [body["plan_id"] for body in receiver.posts()] == ["plan-1", "plan-1", "plan-2"]
+
+
+async def test_an_attempt_that_was_thought_dead_does_not_disturb_the_next(post: Post, receiver: Receiver) -> None:
+    await post.queue()
+    async with post.database.delivering("client-a") as writing:
+        frozen = await claim(writing)
+    await post.make_due()
+    async with post.database.delivering("client-a") as writing:
+        following = await claim(writing)
+    assert frozen is not None
+    assert following is not None
+    async with post.database.delivering("client-a") as writing:
+        await note_failed(writing, frozen, "no answer in time", for_good=False)
+        again = await claim(writing)
+        await note_delivered(writing, following)
+        await note_failed(writing, following, "no answer in time", for_good=True)
+
+    assert again is None
+    assert await post.state() == (0, 0, None)
+    assert receiver.received == []
 
 
 async def test_a_message_whose_deliverer_died_is_due_again_after_the_lease(post: Post, receiver: Receiver) -> None:

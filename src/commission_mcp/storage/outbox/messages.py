@@ -78,19 +78,11 @@ async def enqueue(writing: Writing, event: str, news: Mapping[str, object], targ
 async def claim(writing: Writing) -> Message | None:
     """Take the next message of the client that is due; no other process gets it before the lease ends.
 
-    The news of one plan goes to a target in the order in which it happened: a later message waits for an earlier one.
+    A receiver gets one message at a time, in the order in which they were queued, however many processes deliver. What
+    failed waits for its next attempt, and with it later news of the same plan; other plans do not wait for it.
     """
-    row = await writing.row(
-        "UPDATE cm.outbox o SET attempts = o.attempts + 1, next_attempt_at = now() + %s "
-        "WHERE o.client_id = %s AND o.message_id = (SELECT n.message_id FROM cm.outbox n WHERE n.client_id = %s "
-        "AND n.delivered_at IS NULL AND n.given_up_at IS NULL AND coalesce(n.next_attempt_at, n.created_at) <= now() "
-        "AND NOT EXISTS (SELECT FROM cm.outbox e WHERE e.client_id = n.client_id AND e.target = n.target "
-        "AND e.payload->>'plan_id' = n.payload->>'plan_id' AND e.delivered_at IS NULL AND e.given_up_at IS NULL "
-        "AND (e.created_at, e.message_id) < (n.created_at, n.message_id)) "
-        "ORDER BY n.created_at, n.message_id LIMIT 1 FOR UPDATE SKIP LOCKED) "
-        "RETURNING o.message_id::text, o.kind, o.target, o.payload::text, o.attempts, o.created_at",
-        [LEASE, writing.client_id, writing.client_id],
-    )
+    await writing.row("SELECT pg_advisory_xact_lock(hashtextextended(%s, 9))", [writing.client_id])
+    row = await writing.row(_CLAIM, {"lease": LEASE, "client": writing.client_id})
     if row is None:
         return None
     message_id, event, target, payload, attempts, created_at = row
@@ -98,22 +90,26 @@ async def claim(writing: Writing) -> Message | None:
 
 
 async def note_delivered(writing: Writing, message: Message) -> None:
-    """The message arrived."""
+    """The message arrived; that is so whoever else delivers it by now."""
     await writing.execute(
-        "UPDATE cm.outbox SET delivered_at = now(), next_attempt_at = NULL, last_failure = NULL "
-        "WHERE client_id = %s AND message_id = %s",
+        "UPDATE cm.outbox SET delivered_at = now(), next_attempt_at = NULL, leased_until = NULL, last_failure = NULL, "
+        "given_up_at = NULL WHERE client_id = %s AND message_id = %s AND delivered_at IS NULL",
         [writing.client_id, message.message_id],
     )
 
 
 async def note_failed(writing: Writing, message: Message, failure: str, *, for_good: bool) -> None:
-    """The attempt failed; the next one waits longer, and after the last one the message is given up but kept."""
+    """The attempt failed; the next one waits longer, and after the last one the message is given up but kept.
+
+    An attempt that was thought dead, and in whose place there is another one by now, has nothing to say any more.
+    """
     give_up = for_good or message.attempts >= ATTEMPTS_MAX
     wait = min(_WAIT_MAX, _WAIT_FIRST * 2 ** min(_DOUBLINGS_MAX, message.attempts - 1))
     await writing.execute(
         "UPDATE cm.outbox SET last_failure = %s, next_attempt_at = CASE WHEN %s THEN NULL ELSE now() + %s END, "
-        "given_up_at = CASE WHEN %s THEN now() END WHERE client_id = %s AND message_id = %s",
-        [failure, give_up, wait, give_up, writing.client_id, message.message_id],
+        "leased_until = NULL, given_up_at = CASE WHEN %s THEN now() END "
+        "WHERE client_id = %s AND message_id = %s AND attempts = %s AND delivered_at IS NULL",
+        [failure, give_up, wait, give_up, writing.client_id, message.message_id, message.attempts],
     )
 
 
@@ -126,3 +122,17 @@ async def outbox_state(writing: Writing) -> OutboxState:
         [writing.client_id],
     )
     return OutboxState(0, 0, None, None) if row is None else OutboxState(*row)
+
+
+_CLAIM = """UPDATE cm.outbox o
+SET attempts = o.attempts + 1, next_attempt_at = now() + %(lease)s, leased_until = now() + %(lease)s
+WHERE o.client_id = %(client)s AND o.message_id = (
+  SELECT n.message_id FROM cm.outbox n
+  WHERE n.client_id = %(client)s AND n.delivered_at IS NULL AND n.given_up_at IS NULL
+    AND coalesce(n.next_attempt_at, n.created_at) <= now()
+    AND NOT EXISTS (SELECT FROM cm.outbox e WHERE e.client_id = n.client_id AND e.target = n.target
+      AND e.delivered_at IS NULL AND e.given_up_at IS NULL
+      AND (e.leased_until > now() OR (e.payload->>'plan_id' = n.payload->>'plan_id'
+        AND (e.created_at, e.message_id) < (n.created_at, n.message_id))))
+  ORDER BY n.created_at, n.message_id LIMIT 1)
+RETURNING o.message_id::text, o.kind, o.target, o.payload::text, o.attempts, o.created_at"""

@@ -69,10 +69,11 @@ async def undelivered(connection: Administration, client_id: str | None) -> list
 
 
 async def retry(connection: Administration, client_id: str | None) -> int:
-    """Make every undelivered message due now, those that were given up too; how many there are."""
+    """Make every undelivered message due now, given up ones too, but not what is on its way; how many there are."""
     cursor = await connection.execute(
-        "UPDATE cm.outbox SET given_up_at = NULL, next_attempt_at = NULL, attempts = 0 "
-        "WHERE delivered_at IS NULL AND (%s::text IS NULL OR client_id = %s)",
+        "UPDATE cm.outbox SET given_up_at = NULL, next_attempt_at = NULL, leased_until = NULL, attempts = 0 "
+        "WHERE delivered_at IS NULL AND (leased_until IS NULL OR leased_until <= now()) "
+        "AND (%s::text IS NULL OR client_id = %s)",
         [client_id, client_id],
     )
     return cursor.rowcount

@@ -1,4 +1,4 @@
--- Cash collected for sales, reporting lines that can be imported, and the days on which versions of plans count.
+-- Cash collected for sales, importable reporting lines, the days on which versions of plans count, one delivery at a time.
 
 ALTER TABLE cm.sale ADD COLUMN collected numeric CHECK (scale(collected) <= 6 AND abs(collected) < 1e14);
 -- A sale is a fact. What was collected for it may become known later, once.
@@ -75,3 +75,6 @@ COMMENT ON COLUMN commission.plan_validity.version IS 'The version: plan_version
 COMMENT ON COLUMN commission.plan_validity.valid_from IS 'First day.';
 COMMENT ON COLUMN commission.plan_validity.valid_to IS 'Last day, null when open.';
 GRANT SELECT ON commission.plan_validity TO cm_reader;
+
+-- A receiver gets the messages of a client one after the other, whoever delivers them.
+ALTER TABLE cm.outbox ADD COLUMN leased_until timestamptz;
