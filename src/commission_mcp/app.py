@@ -40,7 +40,7 @@ from commission_mcp.storage import (
 )
 from commission_mcp.storage.audit import AuditLog, open_audit
 from commission_mcp.storage.call_limits import CallLimits
-from commission_mcp.storage.outbox import Deliverer, Destination, Fallback
+from commission_mcp.storage.outbox import BackendLists, Deliverer, Destination, Fallback
 from commission_mcp.storage.query_cache import QueryCache, open_query_cache
 from commission_mcp.storage.redis_limits import RedisLimits
 from commission_mcp.storage.runs.jobs import RunJobs
@@ -160,6 +160,7 @@ class App:
         trail: Notes what was asked, where that is wanted.
         runs: Calculations that go on behind an answer.
         opening_library: The documents, which are opened when first asked for; see `library`.
+        backend_lists: What the backends of clients know, for plans that go there.
         verified: Whether every request brings a caller of its own.
         own_token: The token of a connection with one caller. Without it and `verified`, the operator's word counts.
         limits: What holds callers to their share, where there are many.
@@ -171,6 +172,7 @@ class App:
     opening_sessions: Opening[Sessions]
     runs: RunJobs
     opening_library: Opening[Library]
+    backend_lists: BackendLists
     trail: Trail | None = None
     verified: bool = False
     own_token: OwnToken | None = None
@@ -357,6 +359,7 @@ async def open_app(
                 sessions,
                 RunJobs(tasks.start_soon),
                 library,
+                BackendLists(outbox_fallback(settings)),
                 trail,
                 verified=verified,
                 own_token=own_token,

@@ -189,6 +189,8 @@ class Code(StrEnum):
     PLAN_GAP = "W_PLAN_GAP"  # days on which no version of the plan counts
     DRAFT_CONTINUED = "W_DRAFT_CONTINUED"  # no draft was named, and one was taken
     NO_QUOTA_YET = "W_NO_QUOTA"  # payees without the quota that the plan counts by
+    BACKEND_LISTS = "W_BACKEND_LISTS"  # the lists of the client's backend could not be read
+    BACKEND_UNKNOWN = "W_BACKEND_UNKNOWN"  # a name that the client's backend does not have
     DECLINED = "W_DECLINED"  # the user answered no form
 
 

@@ -33,6 +33,7 @@ from commission_mcp.storage import (
     operations,
 )
 from commission_mcp.storage.outbox import (
+    BackendLists,
     Deliverer,
     Fallback,
     enqueue,
@@ -45,6 +46,8 @@ from commission_mcp.storage.outbox import (
 from commission_mcp.storage.outbox.messages import claim, note_delivered, note_failed
 
 if TYPE_CHECKING:
+    from mcp.client import Client
+
     from conftest import Connect, Installation
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +87,7 @@ class Receiver:
     url: str = ""
     received: list[tuple[str, dict[str, str], Any]] = field(default_factory=list[Any])
     accepted: list[str] = field(default_factory=list[str])
+    lists: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict[str, Any])
 
     def posts(self) -> list[Any]:
         """The bodies that were posted."""
@@ -124,6 +128,10 @@ def listening(context: ssl.SSLContext | None = None) -> Generator[Receiver]:
 
         def do_GET(self) -> None:
             receiver.received.append((self.path, dict(self.headers), None))
+            call = self.path.rpartition("/")[2]
+            if call in receiver.lists:
+                receiver.lists[call](self)
+                return
             rows = [{"ScheduleId": 7, "Name": "Monthly"}]
             says(200, json.dumps(rows if self.path.endswith("GetCommissionSchedule") else []).encode())(self)
 
@@ -526,6 +534,128 @@ async def test_a_running_server_delivers_what_is_submitted_and_decided(
 
     assert [body["sha256"] for body in receiver.posts()] == [answer["plan"]["sha256"]] * len(receiver.received)
     assert len({headers["Idempotency-Key"] for _, headers, _ in receiver.received}) == 1
+
+
+def listed(*rows: object) -> Callable[[BaseHTTPRequestHandler], None]:
+    return says(200, json.dumps({"data": rows}).encode())
+
+
+@dataclass
+class Author:
+    """Drafts a plan of client-a, whose backend is the receiver."""
+
+    client: Client
+    receiver: Receiver
+
+    async def drafts(self, **fields: object) -> dict[str, Any]:
+        """Draft a plan with these fields, and forget it; the answer."""
+        asked = {"action": "start", "fields": {**PLAN_FIELDS, **fields}}
+        answer: dict[str, Any] = (await self.client.call_tool("plan_wizard", asked)).structured_content or {}
+        await self.client.call_tool("plan_wizard", {"action": "cancel", "draft_id": answer["draft_id"]})
+        return answer
+
+    def reads(self) -> int:
+        """How often the backend was asked for its units."""
+        return sum(path.endswith("/GetUomList") for path, _, _ in self.receiver.received)
+
+
+PLAN_FIELDS: dict[str, Any] = {
+    "plan_name": "Known to the backend",
+    "calculation_schedule": "Monthly",
+    "payment_schedule": "Monthly",
+    "assignee_type": "Territory",
+    "assignee_name": "Field Sales",
+    "valid_from": "2036-01-01",
+    "valid_to": None,
+    **DEFINITION["rules"][0],
+    "plan_params": ["Territory"],
+    "assignments": [{"territory": "north"}],
+    "uom": "Pallet",
+}
+LISTS: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {
+    "GetCommissionSchedule": listed({"ScheduleId": 7, "ScheduleName": "Monthly"}),
+    "GetAssigneeNameList": listed({"id": 1, "assigneeName": "Field Sales"}, {"id": 2, "assigneeName": "Inside Sales"}),
+    "GetPlanParams": listed("Territory", "Product"),
+    "GetUomList": listed({"UomId": 3, "Uom": "PAL", "UomName": "Pallet"}),
+    "GetCurrencyList": listed({"CurrencyCode": "USD", "CurrencyName": "US Dollar"}),
+    "GetPlanTypeMasterList": says(404),
+}
+
+
+@pytest.fixture
+async def author(post: Post, receiver: Receiver, connect: Connect, postgres_18: Installation) -> AsyncIterator[Author]:
+    receiver.lists = dict(LISTS)
+    await post.to({"url": receiver.url, "format": "plan_creation_web_api", "token": "t-1"})
+    async with connect(postgres_18, roles="plan_author") as client:
+        yield Author(client, receiver)
+
+
+def warned(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(row["code"], row["path"]) for row in answer["warnings"] if row["code"].startswith("W_BACKEND")]
+
+
+async def test_the_wizard_knows_what_the_backend_has(author: Author) -> None:
+    whole = await author.drafts()
+    strange = await author.drafts(assignee_name="Feild Sales", payment_schedule="Yearly", uom="EA")
+    choices = json.loads(getattr((await author.client.read_resource("plan://wizard/choices")).contents[0], "text", ""))
+
+    assert (whole["problems"], warned(whole)) == ([], [])
+    assert warned(strange) == [
+        ("W_BACKEND_UNKNOWN", "payment_schedule"),
+        ("W_BACKEND_UNKNOWN", "assignee_name"),
+        ("W_BACKEND_UNKNOWN", "uom"),
+    ]
+    assert "Field Sales" in next(row["fix"] for row in strange["warnings"] if row["path"] == "assignee_name")
+    assert choices["backend"]["assignees"] == ["Field Sales", "Inside Sales"]
+    assert (choices["uom"], "plan_types" in choices["backend"]) == (["Each", "Pallet"], False)
+    assert author.reads() == 1  # kept
+    assert author.receiver.received[0][1]["Authorization"] == "Bearer t-1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(says(401), id="401"),
+        pytest.param(says(500), id="500"),
+        pytest.param(says(200, b"<html>log in</html>"), id="garbage"),
+        pytest.param(says(200, b'"a text"'), id="no list"),
+        pytest.param(says(200, b" " * 2_000_000), id="endless"),
+        pytest.param(hangs_up, id="hangs up"),
+        pytest.param(says(302, Location="http://127.0.0.1:1/"), id="elsewhere"),
+    ],
+)
+async def test_without_the_backends_lists_the_wizard_goes_on_and_says_so(
+    author: Author, answer: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    author.receiver.lists["GetUomList"] = answer
+    first = await author.drafts()
+    second = await author.drafts(uom="Each")
+
+    assert (first["problems"], warned(first)) == ([], [("W_BACKEND_LISTS", "")])
+    assert (second["problems"], warned(second)) == ([], [("W_BACKEND_LISTS", "")])
+    assert author.reads() == 1  # it is left alone for a while
+
+
+async def test_lists_of_before_are_used_while_the_backend_is_away(post: Post, receiver: Receiver) -> None:
+    receiver.lists = dict(LISTS)
+    await post.to({"url": receiver.url, "format": "plan_creation_web_api"})
+    lists = BackendLists(Fallback(), fresh_s=0, retry_s=0, answer_s=0.5)
+    first = await lists.of(post.database, ALICE)
+    release = threading.Event()
+    receiver.lists["GetPlanParams"] = sleeps(release)
+    slow = await lists.of(post.database, ALICE)
+    release.set()
+    receiver.lists["GetPlanParams"] = listed("Plant")
+    back = await lists.of(post.database, ALICE)
+    await post.to({"url": receiver.url})
+    none = await lists.of(post.database, ALICE)
+
+    assert first is not None
+    assert slow is not None
+    assert back is not None
+    assert (slow.lists, slow.failure) == (first.lists, "no answer in time")
+    assert (back.lists["plan_params"].shown, back.failure) == (("Plant",), None)
+    assert none is None  # a native receiver has no lists
 
 
 @pytest.mark.parametrize(

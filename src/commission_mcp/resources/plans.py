@@ -58,8 +58,10 @@ def add_to(server: MCPServer[Any], running: Callable[[], App]) -> None:
     )
     async def choices() -> str:
         app = running()
-        async with _reading(app, request_caller(app), CHOICES_URI) as reading:
-            return _json(await wizard_choices(reading))
+        caller = request_caller(app)
+        backend = await app.backend_lists.of(await app.database(), caller)
+        async with _reading(app, caller, CHOICES_URI) as reading:
+            return _json(await wizard_choices(reading, backend))
 
     @server.resource(
         PLAN_TEMPLATE,

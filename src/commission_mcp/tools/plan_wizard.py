@@ -17,6 +17,7 @@ from commission_mcp.domain.arguments import exact_numbers
 from commission_mcp.domain.caller import Caller, Role
 from commission_mcp.domain.wizard import Assessment, Draft, Known, assess, set_fields
 from commission_mcp.domain.wizard import guidance as guide
+from commission_mcp.domain.wizard.backend import Backend, backend_warnings, with_backend
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.forms import WizardForm, ask_user
 from commission_mcp.storage import Writing
@@ -108,9 +109,12 @@ async def plan_wizard(
     asked = _asked(action, draft_id, phase, given, plan_id, template, copy_of, revision)
     asked = replace(asked, declined=not isinstance(form, AcceptedElicitation))
     _check_client(client_id, caller)
-    async with (await app.database()).writing(caller) as writing:
+    database = await app.database()
+    (await database.admit(caller)).caller.require(Role.PLAN_AUTHOR)
+    backend = None if asked.action in {"drafts", "cancel"} else await app.backend_lists.of(database, caller)
+    async with database.writing(caller) as writing:
         writing.admission.caller.require(Role.PLAN_AUTHOR)
-        wizard = _Wizard(writing, asked)
+        wizard = _Wizard(writing, asked, backend)
         if asked.action == "drafts":
             return await wizard.listed()
         if asked.action == "cancel":
@@ -188,9 +192,10 @@ def _check_client(asserted: str | None, caller: Caller) -> None:
 class _Wizard:
     """One call: the draft is opened and locked, changed, assessed, and the answer is made of it."""
 
-    def __init__(self, writing: Writing, asked: _Asked) -> None:
+    def __init__(self, writing: Writing, asked: _Asked, backend: Backend | None) -> None:
         self._writing = writing
         self._asked = asked
+        self._backend = backend
         self._draft_id = asked.draft_id or ""
         self._draft = Draft()
         self._problems: list[Problem] = []
@@ -228,8 +233,10 @@ class _Wizard:
         return self._draft if self._asked.phase is None else replace(self._draft, phase=self._asked.phase)
 
     async def _assess(self, draft: Draft) -> None:
-        self._known = await load_known(self._writing, draft)
+        self._known = with_backend(await load_known(self._writing, draft), self._backend)
         self._assessment = assess(draft, self._known)
+        if draft.submitted is None:
+            self._warnings += backend_warnings(draft, self._backend)
         if self._asked.action != "back" and draft.submitted is None:
             draft = replace(draft, phase=self._assessment.open_phase or _PHASE_LAST)
         self._draft = draft

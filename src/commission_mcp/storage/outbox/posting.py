@@ -46,8 +46,8 @@ async def post(destination: Destination, message: Message, attempt_s: float = AT
     try:
         with anyio.fail_after(attempt_s):
             # Reading the system's authorities takes a tenth of a second.
-            context = await anyio.to_thread.run_sync(_trust, destination.authority)
-            async with _client(destination, context, attempt_s) as client:
+            context = await anyio.to_thread.run_sync(trust, destination.authority)
+            async with http_client(destination, context, attempt_s) as client:
                 return await _post(client, destination, message)
     except (TimeoutError, httpx2.TimeoutException):
         return Failed("no answer in time")
@@ -57,11 +57,13 @@ async def post(destination: Destination, message: Message, attempt_s: float = AT
         return Failed("the address or the certificate authority cannot be used")
 
 
-def _trust(authority: str | None) -> ssl.SSLContext:
+def trust(authority: str | None) -> ssl.SSLContext:
+    """Whom a connection trusts: this authority, or the system's."""
     return ssl.create_default_context(cadata=authority)
 
 
-def _client(destination: Destination, context: ssl.SSLContext, attempt_s: float) -> httpx2.AsyncClient:
+def http_client(destination: Destination, context: ssl.SSLContext, attempt_s: float) -> httpx2.AsyncClient:
+    """Talks to a destination: with its token, within its time, and never on to another address."""
     timeout = httpx2.Timeout(attempt_s, connect=_CONNECT_S)
     headers = {"User-Agent": "commission-mcp"}
     if destination.token is not None:
@@ -78,7 +80,7 @@ async def _post(client: httpx2.AsyncClient, destination: Destination, message: M
     async with client.stream("POST", url, content=body, headers=headers) as answer:
         if not answer.is_success:
             return Failed(f"it answered {answer.status_code}", answer.status_code in _REFUSALS)
-        text = await _read(answer, _ANSWER_BYTES_MAX)
+        text = await read_body(answer, _ANSWER_BYTES_MAX)
     return None if _is_answer(text) else Failed("it answered something that is not JSON")
 
 
@@ -100,7 +102,7 @@ async def _request(client: httpx2.AsyncClient, destination: Destination, message
 async def _masters(client: httpx2.AsyncClient, destination: Destination, call: str) -> object:
     """A list of the backend; None where it has none, for then the labels alone have to do."""
     async with client.stream("GET", f"{destination.url}{_CREATION_PATH}{call}") as answer:
-        text = await _read(answer, _MASTERS_BYTES_MAX) if answer.is_success else None
+        text = await read_body(answer, _MASTERS_BYTES_MAX) if answer.is_success else None
     try:
         found: object = orjson.loads(text or b"null")
     except orjson.JSONDecodeError:
@@ -108,7 +110,7 @@ async def _masters(client: httpx2.AsyncClient, destination: Destination, call: s
     return cast("Mapping[str, object]", found).get("data") if isinstance(found, Mapping) else found
 
 
-async def _read(answer: httpx2.Response, bytes_max: int) -> bytes | None:
+async def read_body(answer: httpx2.Response, bytes_max: int) -> bytes | None:
     """The body; None when it is longer than anybody needs."""
     body = b""
     async for part in answer.aiter_bytes():

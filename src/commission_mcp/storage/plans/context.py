@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from commission_mcp.domain.wizard import Draft
+from commission_mcp.domain.wizard.backend import Backend, with_backend
 from commission_mcp.domain.wizard.fields import PHASE_NAMES, Step, fields_of
 from commission_mcp.domain.wizard.guidance import ALLOWED
 from commission_mcp.errors import Code, Problem, Refused
@@ -51,9 +52,9 @@ async def client_context(writing: Writing) -> dict[str, Any]:
     }
 
 
-async def wizard_choices(writing: Writing) -> dict[str, Any]:
-    """What each field of the wizard may be given, with the client's own names."""
-    known = await load_known(writing, Draft())
+async def wizard_choices(writing: Writing, backend: Backend | None) -> dict[str, Any]:
+    """What each field of the wizard may be given, with the client's own names and those of its backend."""
+    known = with_backend(await load_known(writing, Draft()), backend)
     lists = {
         "territory": known.territories.shown,
         "product": known.products.shown,
@@ -74,4 +75,10 @@ async def wizard_choices(writing: Writing) -> dict[str, Any]:
         "client_override": sorted(known.override_keys),
         "client_approvals": list(Step),
         **{name: list(values[:_NAMES_MAX]) for name, values in lists.items()},
+        "backend": None
+        if backend is None
+        else {
+            "failure": backend.failure,
+            **{kind: list(listed.shown[:_NAMES_MAX]) for kind, listed in sorted(backend.lists.items())},
+        },
     }
