@@ -101,6 +101,11 @@ def test_a_foreign_value_is_refused_with_ours(field: str, value: str, ours: str)
     assert ours in fixes({**RULE, field: value}, {"amount": 1}, {}).split("Allowed are:")[0]
 
 
+@pytest.mark.parametrize(("written", "told"), [("5%", "points"), ("$5", "currency sign"), ("1.5x", "1.5")])
+def test_a_number_with_a_sign_is_refused_with_what_to_write(written: str, told: str) -> None:
+    assert told in fixes({"commission": written}, {"amount": 1}, {})
+
+
 def test_nothing_foreign_is_guessed() -> None:
     assert fixes({**RULE, "category_type": "marginal"}, {"amount": 1}, {})
     assert called_here("zeppelin", {"commission"}) == value_here("zeppelin", {"Tiered"}) == ""

@@ -62,7 +62,13 @@ def test_what_is_refunded_is_no_longer_held(pay: Pay) -> None:
 
 @pytest.mark.parametrize(
     ("until", "paid"),
-    [({"days": 90}, [80, 20]), ("end of quarter", [80, 20]), ("end of month", [100]), ("go-live", [80])],
+    [
+        ({"days": 90}, [80, 20]),
+        ("end of quarter", [80, 20]),
+        ("end of month", [100]),
+        ("2026-05-31", [80, 20]),
+        ("go-live", [80]),
+    ],
 )
 def test_days_and_ends_of_periods_release_too(pay: Pay, until: object, paid: list[int]) -> None:
     rule = flat(holdback={"percentage": 20, "until": until})
@@ -132,6 +138,7 @@ def test_who_is_paid_a_part_gives_it_back_with_the_refund(pay: Pay) -> None:
         (flat(holdback={"until": "payment"}), ("E_FIELD_MISSING", "plan.rules[0].holdback.percentage")),
         (flat(holdback={"percentage": 120, "until": "x"}), ("E_NUMBER", "plan.rules[0].holdback")),
         (flat(holdback={"percentage": 20, "until": "end of quater"}), ("E_UNKNOWN", "plan.rules[0].holdback.until")),
+        (flat(holdback={"percentage": 20, "until": "2026-13-01"}), ("E_DATE", "plan.rules[0].holdback.until")),
         (flat(holdback={"percentage": 20, "until": {}}), ("E_FIELD_MISSING", "plan.rules[0].holdback.until.days")),
         (flat(payout_split=[{"payee": "b"}]), ("E_FIELD_MISSING", "plan.rules[0].payout_split[0].share")),
         (flat(payout_split=[{"payee": "b", "share": 101}]), ("E_NUMBER", "plan.rules[0].payout_split")),

@@ -144,6 +144,19 @@ def test_a_modifier_on_a_line(pay: Pay) -> None:
     assert paid == [80, 90, 100]
 
 
+def test_a_bonus_of_target_company_and_person(pay: Pay) -> None:
+    """Salary 90,000 x 10 % x company 110 % x person 95 % x nine months of twelve."""
+    modifiers = [{"measure": "company", "as": "percent"}, {"measure": "person", "as": "percent"}]
+    rule = flat(100, value_type="Percentage of Target", modifiers=modifiers)
+    context = {
+        "target_incentive": 9000,
+        "measures": {"company": 110, "person": 95},
+        "proration": {"active_days": 9, "period_days": 12},
+    }
+
+    assert pay(rule, [], context).total == Decimal("7053.75")
+
+
 def test_a_measure_that_nothing_tells_is_never_zero(pay: Pay) -> None:
     outcome = pay(flat(10, gates=[{"measure": "csat", "at_most": 5}]), [100])
 
@@ -267,6 +280,7 @@ def test_points_may_be_told_by_slopes(pay: Pay) -> None:
             flat(5, modifiers=[{"tiers": [{"from": 0, "multiplier": 1}]}]),
             ("E_FIELD_MISSING", "plan.rules[0].modifiers[0].measure"),
         ),
+        (flat(5, modifiers=[{"measure": "a", "as": "factor"}]), ("E_UNKNOWN", "plan.rules[0].modifiers[0].as")),
         (flat(5, step=100), ("E_FIELD_FORBIDDEN", "plan.rules[0].step")),
         (
             {**flat(5), "value_type": "Fixed Amount", "fixed_basis": "per_step"},

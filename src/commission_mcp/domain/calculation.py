@@ -72,7 +72,7 @@ class _Calculation:
             for place, claims in sorted(self._claims.items())
             for line in self._ledger(self._matcher.rules[place]).lines(claims.values())
         ]
-        if not sales:
+        if not sales and not self._situation.assigned:
             lines += [line for rule in self._plan.rules for line in self._ledger(rule).idle(*self._nobody())]
         periods = self._periods([line.period for line in lines] + [claim.period for claim in self._credited])
         shown = frozenset(periods)

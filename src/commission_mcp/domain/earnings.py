@@ -203,7 +203,7 @@ class _Pricing:
 
     def once(self) -> Decimal:
         """What is paid for the window as a whole."""
-        if not pays_once(self._rule) or not (self._window.entries or self._setting.attainment is not None):
+        if not pays_once(self._rule) or not self._asked_once():
             return ZERO
         value = self._value_once()
         if self._rule.value_type is ValueType.OF_TARGET:
@@ -211,6 +211,11 @@ class _Pricing:
         elif self._rule.step is None:
             value = value * self._setting.active_share
         return value * self._factor_once()
+
+    def _asked_once(self) -> bool:
+        """Whether there is anything to pay for: a sale, a stated attainment, or a flat part of a target incentive."""
+        flat = isinstance(self._rule.scheme, Flat) and self._rule.value_type is ValueType.OF_TARGET
+        return bool(self._window.entries) or self._setting.attainment is not None or flat
 
     def _part(self, entry: int, span: tuple[Decimal, Decimal], whole: Decimal) -> Part:
         at = middle(span)

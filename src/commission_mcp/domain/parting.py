@@ -37,12 +37,15 @@ def _releases(part: Holdback, claim: Claim) -> list[tuple[date | None, Decimal]]
         return [(event.day, event.share) for event in sale.events if event.name == part.event]
     if sale.date is None:
         return []
+    if part.day is not None:
+        return [(part.day, ONE)]
     if part.days is not None:
         return [(date.fromordinal(min(date.max.toordinal(), sale.date.toordinal() + part.days)), ONE)]
     return [] if part.months is None else [(months_around(sale.date, part.months).end, ONE)]
 
 
 def _posted(claim: Claim, day: date | None, schedule: Schedule) -> Period:
+    """In which period a release is posted; without dates, what has been stated has happened."""
     if day is None or claim.sale.date is None:
         return claim.period
     return max(claim.period, period_of(day, schedule))

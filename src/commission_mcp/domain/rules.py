@@ -344,12 +344,14 @@ class Holdback:
         event: The event of the sale that releases it, such as `payment`.
         days: Or so many days after the sale.
         months: Or the end of the calendar period of so many months (3, 6, 12) that the sale lies in.
+        day: Or a day, the same for all sales.
     """
 
     share: Decimal
     event: str | None = None
     days: int | None = None
     months: int | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

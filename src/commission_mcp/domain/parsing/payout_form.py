@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from commission_mcp.domain.sales import Event
 from commission_mcp.errors import Code
 
 EVENTS_MAX = 50
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PERIOD_ENDS = {"end of month": 1, "end of quarter": 3, "end of half-year": 6, "end of year": 12}
 
 
@@ -43,11 +45,14 @@ def _until(row: Reader, share: Decimal) -> Holdback | None:
         inner.finish()
         return None if days is None else Holdback(share, days=days)
     until = row.text("until")
+    if until is not None and _DAY.fullmatch(until):
+        day = row.day("until")
+        return None if day is None else Holdback(share, day=day)
     if until is None:
         if not row.has("until"):
             row.missing(
                 "until",
-                'Say what releases it: an event of the sale such as "payment", {"days": 90}, or "end of quarter".',
+                'Say what releases it: an event of the sale ("payment"), {"days": 90}, a day, or "end of quarter".',
             )
         return None
     months = _PERIOD_ENDS.get(until.lower())

@@ -142,8 +142,8 @@ class Reader:
                 Code.NUMBER,
                 name,
                 f"This number {number}." if number.startswith(("has", "is")) else f"{number}.",
-                'Write plain digits with a point for decimals, best as a string, such as "1234.50": no exponent, no'
-                f" thousands separators, at most {decimals_max} decimals.",
+                f"{_written(value)}Write plain digits with a point for decimals, best as a string, such as"
+                f' "1234.50": no exponent, no thousands separators, at most {decimals_max} decimals.',
             )
             return None
         if number < ZERO and not negative:
@@ -259,6 +259,16 @@ class Reader:
                     f"There is no field {name[:60]!r} here.",
                     f"{called_here(name, known) or nearest(name, known)}The fields are: {listed}.",
                 )
+
+
+def _written(value: object) -> str:
+    """A number as people write it, without the sign that has no place here."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text.endswith("%"):
+        return "Leave the sign out: rates and percentages are points, 5 is 5 %. "
+    if text[:1] in {"$", "\u20ac", "\u00a3"} or text[-1:] == "\u20ac":
+        return "Leave the currency sign out; the plan's `currency` says it. "
+    return "Write a multiplier of 1.5 times as 1.5. " if text[-1:].lower() == "x" else ""
 
 
 def _near(value: object, known: Sequence[str]) -> str:

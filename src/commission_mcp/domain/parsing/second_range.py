@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import cast
 
 from commission_mcp.domain.bands import Bands, Boundary
-from commission_mcp.domain.money import ONE, ZERO
+from commission_mcp.domain.money import HUNDRED, ONE, ZERO
 from commission_mcp.domain.parsing.parts import BASE_ALIASES, RANGE_ALIASES, read_scope
 from commission_mcp.domain.parsing.reader import Reader
 from commission_mcp.domain.parsing.tiers import Notation, read_bands
@@ -82,14 +82,16 @@ def _check_measure(row: Reader, measure: Measure, found: Sequence[Measure]) -> N
 
 
 def read_modifiers(reader: Reader) -> tuple[Modifier, ...]:
-    """`modifiers`: [{measure, tiers: [{from, to, multiplier}]}], or `points`: [{at, multiplier}] on a line."""
+    """`modifiers`: [{measure, tiers: [{from, to, multiplier}]}]; or `points`: [{at, multiplier}]; or `as`: percent."""
     found: list[Modifier] = []
     for row in reader.many("modifiers"):
         measure = row.text("measure")
         if measure is None and not row.has("measure"):
             row.missing("measure", "Name the measure that decides; define it in the plan's `measures`.")
         by: Bands | Curve | None
-        if row.has("points"):
+        if row.has("as"):
+            by = _as_percent(row)
+        elif row.has("points"):
             row.forbid("tiers", "points say the multiplier.")
             by = _multiplier_curve(row)
         else:
@@ -98,6 +100,16 @@ def read_modifiers(reader: Reader) -> tuple[Modifier, ...]:
         if measure is not None and by is not None:
             found.append(Modifier(measure, by))
     return tuple(found)
+
+
+def _as_percent(row: Reader) -> Curve | None:
+    """The measure itself, in percent, is the multiplier: 95 multiplies by 0.95."""
+    for name in ("tiers", "points"):
+        row.forbid(name, "`as` percent says the multiplier.")
+    if row.raw("as") != "percent":
+        row.refuse(Code.UNKNOWN, "as", "This is not known.", "Allowed is: percent (95 multiplies by 0.95).")
+        return None
+    return Curve((ZERO, HUNDRED), (ZERO, ONE), extrapolate=True)
 
 
 def _multiplier_curve(row: Reader) -> Curve | None:
