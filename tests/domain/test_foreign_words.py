@@ -106,6 +106,43 @@ def test_a_number_with_a_sign_is_refused_with_what_to_write(written: str, told: 
     assert told in fixes({"commission": written}, {"amount": 1}, {})
 
 
+def test_shares_that_are_parts_of_one_are_refused() -> None:
+    credits_ = [{"payee": "a", "share": "0.6"}, {"payee": "b", "share": "0.4"}]
+
+    assert "points" in fixes(RULE, {"amount": 1000, "credits": credits_}, {})
+    assert fixes(RULE, {"amount": 1000, "credits": [{"payee": "a", "share": "1"}]}, {}) == ""
+
+
+def test_parts_of_one_as_attainment_are_pointed_out() -> None:
+    tiers = [{"from": 0, "to": 1, "commission": 5}, {"from": 1, "to": None, "commission": 8}]
+    rule = {"category_type": "Slab", "range_type": "Percentage of Quota", "tiers": tiers}
+    parsed = parse_form({"plan": {"rules": [rule]}, "sales": [{"amount": 1}], "context": {"quota": 5}})
+
+    assert [str(warning.code) for warning in parsed.warnings] == ["W_LOOKS_LIKE_FRACTION"]
+
+
+@pytest.mark.parametrize(
+    ("where", "field", "sent", "told"),
+    [
+        ("plan", "draw", 2000, '"recoverable"'),
+        ("rule", "holdback", 20, '"until"'),
+        ("rule", "columns", [0, 20], '"measure"'),
+        ("sale", "credits", ["a", "b"], '"share"'),
+        ("context", "adjustments", -500, '"reason"'),
+        ("plan", "holdback", {}, "a field of a rule"),
+        ("rule", "total_cap", 5, "a field of the plan"),
+        ("plan", "reports_to", {}, "`context.reports_to`"),
+        ("rule", "refund_of", "s", "a field of a sale"),
+        ("rule", "category_type", "Rate matrix", "`columns`"),
+    ],
+)
+def test_another_shape_or_place_is_answered_with_ours(where: str, field: str, sent: object, told: str) -> None:
+    places: dict[str, dict[str, object]] = {"rule": {**RULE}, "sale": {"amount": 1}, "context": {}, "plan": {}}
+    places[where][field] = sent
+
+    assert told in fixes(places["rule"], places["sale"], places["context"], **places["plan"])
+
+
 def test_nothing_foreign_is_guessed() -> None:
     assert fixes({**RULE, "category_type": "marginal"}, {"amount": 1}, {})
     assert called_here("zeppelin", {"commission"}) == value_here("zeppelin", {"Tiered"}) == ""

@@ -23,6 +23,18 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str]] = {
     "bonus_amount": (("amount", "commission"), ""),
     "factor": (("multiplier",), ""),
     "x": (("multiplier",), ""),
+    "commission": (("multiplier", "percentage", "amount"), ""),
+    "threshold": (("from", "at_least", "percent_of_quota"), ""),
+    "min_attainment": (("at_least",), ""),
+    "product": (("scope",), ""),
+    "territory": (("scope",), ""),
+    "customer": (("scope",), ""),
+    "payee": (("manager", "scope"), ""),
+    "release": (("until",), ""),
+    "released_on": (("until",), ""),
+    "values": (("tiers",), "A matrix has a list of values in each tier."),
+    "tiers": (("from", "points"), ""),
+    "cuts": (("from",), ""),
     "weight": (("share",), "Weights are target incentives: `context.target_incentive` [{rule, amount}] for each rule."),
     "brackets": (("tiers",), ""),
     "bands": (("tiers",), ""),
@@ -143,11 +155,9 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str]] = {
     "deductible": (("threshold",), "What pays nothing is `threshold` {amount, mode: excess}."),
     "clawback": (("clawbacks",), "Clawbacks are `context.clawbacks` [{earned, percentage}]."),
     "clawback_rate": (("percentage",), "Clawbacks are `context.clawbacks` [{earned, percentage}]."),
-    "clawbacks": ((), "Clawbacks are `context.clawbacks` [{earned, percentage}]."),
     "chargeback": (("clawbacks",), "Chargebacks are `context.clawbacks` [{earned, percentage}]."),
     "refund": (("refund_of",), "A refund is a sale with a negative amount and `refund_of`."),
     "returns": (("refund_of",), "A refund is a sale with a negative amount and `refund_of`."),
-    "quota": ((), "A quota is `context.quota`, of the window."),
     "quotas": (("quota",), "A quota is `context.quota`, of the window."),
     "target": (("quota", "target_incentive"), "A goal is `context.quota`, variable pay is `context.target_incentive`."),
     "goal": (("quota",), "A goal is `context.quota`, of the window."),
@@ -157,8 +167,10 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "target_bonus": (("target_incentive",), "Variable pay at 100 % is `context.target_incentive`."),
     "variable_pay": (("target_incentive",), "Variable pay at 100 % is `context.target_incentive`."),
-    "target_incentive": ((), "Variable pay at 100 % is `context.target_incentive`."),
-    "attainment": ((), "An attainment that the sales do not tell is `context.attainment`, in percent."),
+    "attainment": (
+        ("at", "percent_of_quota", "from"),
+        "An attainment that the sales do not tell is `context.attainment`, in percent.",
+    ),
     "ytd": (("base_before",), "What was sold before is `context.base_before`."),
     "year_to_date": (("base_before",), "What was sold before is `context.base_before`."),
     "previous_sales": (("base_before",), "What was sold before is `context.base_before`."),
@@ -209,12 +221,126 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str]] = {
     "months": (("elapsed",), ""),
 }
 
+_OF_RULES = frozenset(
+    {
+        "category_type",
+        "value_type",
+        "fixed_basis",
+        "range_type",
+        "range_base",
+        "tiers",
+        "points",
+        "boundary",
+        "cap_range",
+        "commission",
+        "rates",
+        "accumulation",
+        "scope",
+        "component",
+        "priority",
+        "threshold",
+        "gates",
+        "client_tier_overrides",
+        "accelerators",
+        "multipliers",
+        "modifiers",
+        "columns",
+        "floor",
+        "cap",
+        "rounding",
+        "negative_base",
+        "prorate_bands",
+        "pool",
+        "holdback",
+        "payout_split",
+        "step",
+        "interpolation",
+    }
+)
+_OF_PLANS = frozenset(
+    {
+        "rules",
+        "measures",
+        "spiffs",
+        "bonuses",
+        "overrides",
+        "draw",
+        "base_salary",
+        "total_cap",
+        "total_floor",
+        "clawback_schedule",
+        "assignments",
+        "proration",
+        "calculation_schedule",
+        "payment_schedule",
+    }
+)
+_OF_CONTEXTS = frozenset(
+    {
+        "quota",
+        "target_incentive",
+        "attainment",
+        "base_before",
+        "draw_balance",
+        "clawbacks",
+        "adjustments",
+        "reports_to",
+        "parents",
+        "only_payee",
+        "active",
+        "period",
+    }
+)
+_OF_SALES = frozenset(
+    {
+        "amount",
+        "gross",
+        "net",
+        "cost",
+        "quantity",
+        "refund_of",
+        "credits",
+        "events",
+        "fx_rate",
+        "discount_percent",
+    }
+)
+
+# What a field looks like, for whoever sent something of another shape.
+_SHAPES = {
+    "accelerators": '[{"from": 100, "to": null, "multiplier": "1.5"}]',
+    "adjustments": '[{"amount": -500, "reason": "advance"}]',
+    "bonuses": '[{"at_least": 10000, "amount": 500}]',
+    "clawback_schedule": '[{"from": 0, "to": 90, "percentage": 100}]',
+    "clawbacks": '[{"earned": 1000, "percentage": 50}]',
+    "client_tier_overrides": '{"premium_threshold": 500000, "enterprise_multiplier": "1.2"}',
+    "columns": '{"measure": "margin", "from": [0, 20, 30]}',
+    "credits": '[{"payee": "a", "share": 60}, {"payee": "b", "share": 40}]',
+    "draw": '{"amount": 2000, "recoverable": true}',
+    "events": '{"payment": "2026-09-01"}',
+    "gates": '[{"product": "A", "min_quantity": 1}] or [{"measure": "csat", "at_least": 90}]',
+    "holdback": '{"percentage": 20, "until": "payment"}',
+    "measures": '[{"name": "margin", "range_type": "Margin Percent"}]',
+    "modifiers": '[{"measure": "csat", "tiers": [{"from": 90, "to": null, "multiplier": "1.1"}]}]',
+    "multipliers": '[{"product": "A", "multiplier": "1.25"}]',
+    "overrides": '[{"manager": "m", "of": "commission", "percentage": 10}]',
+    "payout_split": '[{"payee": "b", "share": 30}]',
+    "points": '[{"at": 80, "commission": 50}, {"at": 100, "commission": 100}]',
+    "pool": '[{"payee": "a", "weight": 1}]',
+    "rates": '[{"product": "A", "commission": 5}]',
+    "rules": '[{"category_type": "Flat", "commission": 5}]',
+    "sales": '[{"amount": 1000, "date": "2026-07-03", "payee": "a"}]',
+    "scope": '{"product": "A"}',
+    "spiffs": '[{"scope": {"product": "A"}, "amount": 50}]',
+    "tiers": '[{"from": 0, "to": 100000, "commission": 5}, {"from": 100000, "to": null, "commission": 7}]',
+}
+
 # A foreign value, and the values that may be meant, of whatever field.
 _VALUES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("progressive", "marginal", "graduated", "step", "stepped", "incremental", "blended"), ("Tiered",)),
     **dict.fromkeys(("sliding", "sliding scale", "tier", "split", "ramp", "accelerated", "bracket"), ("Tiered",)),
     **dict.fromkeys(("retroactive", "straight", "cliff", "whole", "not split", "highest rate", "retro"), ("Slab",)),
-    **dict.fromkeys(("matrix", "rate table", "lookup", "table"), ("Slab",)),
+    **dict.fromkeys(("rate table", "lookup", "table"), ("Slab",)),
     **dict.fromkeys(("curve", "linear", "payout curve", "interpolation", "slope"), ("Interpolated",)),
     **dict.fromkeys(("flat rate", "simple", "single", "single rate", "fixed rate"), ("Flat",)),
     **dict.fromkeys(("percent", "%", "rate", "pct"), ("Percentage",)),
@@ -252,7 +378,24 @@ def called_here(name: str, known: Collection[str]) -> str:
     here = [f"`{target}`" for target in targets if target in known]
     if here:
         return f"Here it is {' or '.join(here)}. "
-    return f"{elsewhere} " if elsewhere else ""
+    return f"{elsewhere or _belongs(plain, known)} ".lstrip()
+
+
+def shape_of(path: str) -> str:
+    """An example of the field at a path, where one is known: `Such as [...]. `."""
+    shape = _SHAPES.get(path.rpartition(".")[2].partition("[")[0])
+    return f" Such as {shape}." if shape else ""
+
+
+def _belongs(name: str, known: Collection[str]) -> str:
+    """Where a field of ours belongs that stands in another place."""
+    if name in _OF_RULES and "rules" in known:
+        return "It is a field of a rule, inside `rules`."
+    if name in _OF_PLANS and "rules" not in known:
+        return "It is a field of the plan, beside `rules`."
+    if name in _OF_CONTEXTS and "draw_balance" not in known:
+        return f"It stands in `context.{name}`."
+    return "It is a field of a sale." if name in _OF_SALES and "refund_of" not in known else ""
 
 
 def value_here(value: str, allowed: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
-from commission_mcp.domain.money import ONE, ZERO, exact
+from commission_mcp.domain.money import HUNDRED, ONE, ZERO, exact
 from commission_mcp.domain.parsing.parts import (
     read_facts,
     read_figures,
@@ -165,7 +165,14 @@ def _check_credits(row: Reader, rows: Sequence[Reader], found: Sequence[Credit])
     if len({item.has("weight") for item in rows}) > 1:
         row.refuse(Code.FIELD_FORBIDDEN, "credits", "Some have a share, others a weight.", "Use one of them for all.")
     total = sum((credit.share for credit in found), ZERO)
-    if any(credit.share > ONE for credit in found):
+    if total == ONE / HUNDRED and all(credit.share < total for credit in found):
+        row.refuse(
+            Code.NUMBER,
+            "credits",
+            "The shares add up to 1 %, so they seem to be parts of 1.",
+            'Write points ("60" and "40") or fractions ("3/5" and "2/5").',
+        )
+    elif any(credit.share > ONE for credit in found):
         row.refuse(Code.NUMBER, "credits", "A share is above 100 %.", "Shares are points of the sale, 0 to 100.")
     elif abs(total - ONE) > _CREDIT_SLACK:
         row.warn(

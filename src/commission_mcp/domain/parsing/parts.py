@@ -295,4 +295,11 @@ def read_share(reader: Reader, name: str) -> Decimal | None:
         reader.refuse(Code.NUMBER, name, f"{value[:40]!r} is no fraction.", 'Write a fraction as "1/3".')
         return None
     points = reader.factor(name)
+    if points is not None and ZERO < points < ONE:
+        reader.warn(
+            Code.LOOKS_LIKE_FRACTION,
+            name,
+            f"{points:f} is read as {points:f} % of the sale.",
+            f"Write {(points * HUNDRED).normalize():f} if {(points * HUNDRED).normalize():f} % is meant.",
+        )
     return None if points is None else points / HUNDRED

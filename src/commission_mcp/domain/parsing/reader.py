@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeVar, cast
 
 from commission_mcp.domain.money import AMOUNT_DECIMALS_MAX, FACTOR_MAX, RATE_DECIMALS_MAX, ZERO, read_number
-from commission_mcp.domain.parsing.foreign import called_here, value_here
+from commission_mcp.domain.parsing.foreign import called_here, shape_of, value_here
 from commission_mcp.errors import Code, Problem
 
 TEXT_MAX = 200
@@ -62,7 +62,8 @@ class Reader:
             fields = cast("Mapping[object, object]", value)
             self._fields = {str(name): content for name, content in fields.items()}
         else:
-            self.refuse(Code.FIELD_TYPE, "", "This is no JSON object.", "Send an object with named fields: {...}.")
+            fix = f"Send an object with named fields: {{...}}.{shape_of(path)}"
+            self.refuse(Code.FIELD_TYPE, "", "This is no JSON object.", fix)
 
     def at(self, name: str) -> str:
         """The path of a field."""
@@ -200,7 +201,7 @@ class Reader:
         if value is None:
             return []
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            self.refuse(Code.FIELD_TYPE, name, "This is no list.", "Send a list: [...].")
+            self.refuse(Code.FIELD_TYPE, name, "This is no list.", f"Send a list: [...].{shape_of(name)}")
             return []
         found = list(cast("Sequence[object]", value))
         if len(found) > length_max:

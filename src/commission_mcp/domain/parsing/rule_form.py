@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -183,6 +183,8 @@ def _read_category(reader: Reader) -> str | None:
 
 def _category_here(value: object) -> str:
     """What a category of other systems is called here."""
+    if isinstance(value, str) and "matrix" in value.lower():
+        return "A matrix is Slab or Tiered with `columns` {measure, from} and a list of values in each tier. "
     return (value_here(value, CATEGORIES) if isinstance(value, str) else "") or nearest(value, CATEGORIES)
 
 
@@ -350,6 +352,7 @@ def _read_scheme(reader: Reader, kind: _Kind, around: Surroundings) -> Scheme | 
         minor_unit=ONE if kind.range_type is RangeType.QUANTITY else around.minor_unit,
         whole_numbers=kind.range_type is RangeType.QUANTITY,
         capped=capped or kind.category == "Interpolated",
+        percent=kind.range_type is RangeType.QUOTA_PERCENT,
     )
     bands = read_bands(reader, "tiers", notation, boundary)
     if bands is None:
@@ -511,7 +514,7 @@ def _read_accelerators(reader: Reader) -> Accelerators | None:
     if not reader.has("accelerators"):
         return None
     if isinstance(reader.raw("accelerators"), list):
-        bands = read_bands(reader, "accelerators", _MULTIPLIER, None)
+        bands = read_bands(reader, "accelerators", replace(_MULTIPLIER, percent=True), None)
         return None if bands is None else Accelerators(bands)
     inner = Reader(reader.raw("accelerators"), reader.at("accelerators"), reader.collected)
     bands = read_bands(inner, "tiers", _MULTIPLIER, inner.choice("boundary", Boundary))

@@ -87,7 +87,7 @@ def read_modifiers(reader: Reader) -> tuple[Modifier, ...]:
     for row in reader.many("modifiers"):
         measure = row.text("measure")
         if measure is None and not row.has("measure"):
-            row.missing("measure", "Name the measure that decides; define it in the plan's `measures`.")
+            row.missing("measure", "Name the measure that decides; for particular sales use `multipliers`.")
         by: Bands | Curve | None
         if row.has("as"):
             by = _as_percent(row)

@@ -9,11 +9,12 @@ from itertools import pairwise
 
 from commission_mcp.domain.bands import Bands, Boundary
 from commission_mcp.domain.explanation import number
-from commission_mcp.domain.money import ONE, ZERO
+from commission_mcp.domain.money import HUNDRED, ONE, ZERO
 from commission_mcp.domain.parsing.reader import Reader
 from commission_mcp.errors import Code
 
 TIERS_MAX = 50
+_PARTS_OF_ONE_MAX = Decimal(3)  # 300 % of a quota is a lot, 3 % is next to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Notation:
         whole_numbers: A quantity: the first tier may begin at 1.
         lead_in: The value below the first tier, where a table may begin above 0; None where it may not.
         capped: The last tier may end.
+        percent: The tiers are in percent of a quota.
     """
 
     value_field: str = "commission"
@@ -33,6 +35,7 @@ class Notation:
     whole_numbers: bool = False
     lead_in: Decimal | None = None
     capped: bool = False
+    percent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,13 @@ def _bands(
         floors.insert(0, first)
         values.insert(0, notation.lead_in)
     bands = Bands((ZERO, *floors), tuple(values), boundary or derived, tiers[-1].end)
+    if notation.percent and floors and floors[-1] <= _PARTS_OF_ONE_MAX:
+        reader.warn(
+            Code.LOOKS_LIKE_FRACTION,
+            name,
+            f"The tiers are in percent of the quota, so the last begins at {number(floors[-1])} % of it.",
+            f"Write {number(floors[-1] * HUNDRED)} if {number(floors[-1] * HUNDRED)} % is meant.",
+        )
     if inclusive:
         cuts = "; ".join(_cut_text(bands, index) for index in range(1, len(bands.floors)))
         reader.warn(
