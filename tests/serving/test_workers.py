@@ -250,6 +250,7 @@ async def test_every_answered_call_is_on_record_though_workers_are_killed(enviro
     entries = [json.loads(line) for line in run(environment, "audit", "export", "--client", "acme").stdout.splitlines()]
     on_record = [entry for entry in entries if (entry["subject"], entry["outcome"]) == ("mallet", "ok")]
 
+    print(kills, "kills,", len(answered), "calls answered,", len(on_record), "on record")  # noqa: T201 - the figures
     assert answered == [[["acme"]]] * len(answered)
     assert len(on_record) >= len(answered)
     assert run(environment, "audit", "verify").returncode == 0

@@ -304,6 +304,7 @@ async def test_an_acknowledged_entry_survives_the_death_of_the_database(postgres
         cursor = await connection.execute("SELECT entry_id::text FROM cm.audit_entry WHERE client_id = 'killed'")
         stored = {str(row[0]) for row in await cursor.fetchall()}
 
+    print(rounds, "kills,", len(acknowledged), "entries acknowledged,", len(stored), "stored")  # noqa: T201 - the figures
     assert acknowledged - stored == set()
     assert breaks == ()
 
