@@ -558,6 +558,19 @@ async def open_operations(settings: Settings) -> AsyncGenerator[Administration]:
             yield connection
 
 
+@asynccontextmanager
+async def open_trails(settings: Settings) -> AsyncGenerator[tuple[Administration, Credentials]]:
+    """As `open_operations`, with what the checkpoints of audit trails are sealed with.
+
+    Raises:
+        Refused: when it cannot be reached, or is not prepared.
+    """
+    async with reach(settings) as reached:
+        await prepare_embedded(settings, reached)
+        async with operations(reached.address) as connection:
+            yield connection, reached.credentials
+
+
 def login_limits(settings: Settings) -> LoginLimits:
     """What the database holds each client's login to."""
     return LoginLimits(

@@ -166,6 +166,11 @@ class Code(StrEnum):
     INDEX_DAMAGED = "E_INDEX_DAMAGED"  # not what was written
     BACKUP_FILE = "E_BACKUP_FILE"  # not a backup of this program, damaged, or of another version
 
+    # Keeping the audit trail
+    AUDIT_RETENTION = "E_AUDIT_RETENTION"  # entries that have to be kept longer
+    AUDIT_BROKEN = "E_AUDIT_BROKEN"  # the trail is not whole, so nothing of it is removed
+    AUDIT_FILE = "E_AUDIT_FILE"  # an archive of entries that cannot be written or read
+
     # Warnings
     UNORDERED_PAGE = "W_UNORDERED_PAGE"  # pages of an unordered answer may repeat or miss rows
     TRUNCATED = "W_TRUNCATED"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -258,6 +260,33 @@ def test_a_period_is_run_and_reported(client_added: Terminal) -> None:
         ("r1", "'=Rita", "50.00", "draft")
     ]
     assert [row["sale_id"] for row in csv.DictReader(lines.stdout.decode().splitlines())] == ["r-1"]
+
+
+def test_what_an_operator_does_to_a_clients_data_is_on_its_trail(client_added: Terminal) -> None:
+    client_added.run("client", "set", "acme", "--name", "Acme SE", "--override-key", "priority_2=20")
+    client_added.run("client", "set", "acme", "--tier", "gold")
+    client_added.run("user", "set", "ada", "--client", "acme", "--roles", "analyst,auditor", "--issuer", "local")
+    client_added.run("user", "set", "eve", "--client", "nobody", "--roles", "analyst", "--issuer", "local")
+    exported = client_added.run("audit", "export", "--client", "acme").stdout.decode().splitlines()
+    entries = [entry for entry in map(json.loads, exported) if entry["action"] == "command"]
+    done = [(each["object"], each["phase"], each["outcome"]) for each in entries]
+    facts = [json.loads(each["facts"]) for each in entries]
+    user = pwd.getpwuid(os.getuid()).pw_name
+
+    assert done[0] == ("client add", "outcome", "ok")
+    assert done[-3:] == [
+        ("client set", "outcome", "ok"),
+        ("client set", "outcome", "E_ARGUMENT"),
+        ("user set", "outcome", "ok"),
+    ]
+    assert {("client add", "outcome", "E_CLIENT_EXISTS"), ("import", "outcome", "ok")} <= set(done)
+    assert {("run", "intent", "pending"), ("run", "outcome", "ok"), ("run", "outcome", "E_ROLE_REQUIRED")} <= set(done)
+    actors = {(each["subject"], each["issuer"], each["assurance"]) for each in entries}
+    assert actors == {(f"operator:{user}", "local", "asserted")}
+    assert facts[-3] == {"name": "Acme SE", "override_keys": ["priority_2"]}
+    assert facts[-1]["roles"] == ["analyst", "auditor"]
+    assert client_added.run("audit", "verify").returncode == 0
+    assert b"nobody" not in client_added.run("audit", "heads").stdout
 
 
 def test_settings_come_from_an_env_file(client_added: Terminal) -> None:

@@ -193,9 +193,17 @@ def test_the_commands_do_it(original: Original, tmp_path: Path) -> None:
     taken = run("backup", "b.tgz", "--data-directory", data)
     again = run("backup", "b.tgz", "--data-directory", data)
     restored = run("restore", "b.tgz", "--data-directory", str(tmp_path / "new"))
+    exported = run("audit", "export", "--client", "acme", "--data-directory", str(tmp_path / "new"))
+    verified = run("audit", "verify", "--data-directory", str(tmp_path / "new"))
     external = run("restore", "b.tgz", "--env-file", "external.env")
+    entries = [json.loads(line) for line in exported.stdout.splitlines()]
 
     assert (taken.returncode, again.returncode, restored.returncode) == (0, 2, 0), restored.stderr
     assert b"E_BACKUP_FILE" in again.stderr
     assert (tmp_path / "new" / "postgres" / "PG_VERSION").read_text() == "18\n"
+    assert [(entry["object"], entry["assurance"]) for entry in entries[-2:]] == [
+        ("backup", "asserted"),
+        ("restore", "asserted"),
+    ]
+    assert verified.returncode == 0, verified.stdout
     assert external.returncode == 2

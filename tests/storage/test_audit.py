@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import pytest
 
 from commission_mcp.errors import Refused
 from commission_mcp.storage import administration, operations
-from commission_mcp.storage.audit import AuditLog, Entry, Head, Phase, heads, open_audit, verify
+from commission_mcp.storage.audit import SEALING, AuditLog, Entry, Head, Phase, Verdict, heads, open_audit, verify
 from commission_mcp.storage.identifiers import mint
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ def entry(client_id: str, number: int = 0, **changed: str) -> Entry:
 async def audit_of(installation: Installation) -> AsyncGenerator[AuditLog]:
     async with open_audit(installation.address, installation.credentials) as audit:
         yield audit
+
+
+async def verdicts(installation: Installation, kept: Sequence[Head] = ()) -> dict[str, Verdict]:
+    """What `verify` says, by client."""
+    async with operations(installation.address) as connection:
+        found = await verify(connection, installation.credentials.sealing_key(SEALING), kept)
+    return {verdict.client_id: verdict for verdict in found}
+
+
+def whole(found: dict[str, Verdict]) -> bool:
+    return not any(verdict.fault for verdict in found.values())
 
 
 async def trail(installation: Installation, client_id: str) -> list[dict[str, Any]]:
@@ -120,10 +131,10 @@ async def test_the_trail_of_a_client_is_one_chain_over_concurrent_writers(instal
         for number in range(100):
             tasks.start_soon(one.record, entry("chain-1", number))
             tasks.start_soon(other.record, entry("chain-1" if number % 2 else "chain-2", number))
-    async with operations(installation.address) as connection:
-        counts, breaks = await verify(connection)
+    found = await verdicts(installation)
 
-    assert (counts["chain-1"], counts["chain-2"], breaks) == (150, 50, ())
+    assert (found["chain-1"].entries, found["chain-2"].entries) == (150, 50)
+    assert whole(found)
 
 
 async def test_an_entry_that_is_sent_twice_counts_once(postgres_18: Installation) -> None:
@@ -132,10 +143,10 @@ async def test_an_entry_that_is_sent_twice_counts_once(postgres_18: Installation
         await audit.record(twice)
         await audit.record(twice)
         await audit.record(entry("twice"))
-    async with operations(postgres_18.address) as connection:
-        counts, breaks = await verify(connection)
+    found = await verdicts(postgres_18)
 
-    assert (counts["twice"], breaks) == (2, ())
+    assert found["twice"].entries == 2
+    assert whole(found)
 
 
 async def test_texts_that_a_database_cannot_hold_are_recorded_without_what_it_cannot(
@@ -143,37 +154,80 @@ async def test_texts_that_a_database_cannot_hold_are_recorded_without_what_it_ca
 ) -> None:
     async with audit_of(postgres_18) as audit:
         await audit.record(entry("odd", object="a\0b\ud800", subject="Zoë, 名前\n5:x,"))
-    async with operations(postgres_18.address) as connection:
-        counts, breaks = await verify(connection)
+    found = await verdicts(postgres_18)
 
-    assert (counts["odd"], breaks) == (1, ())
+    assert found["odd"].entries == 1
+    assert whole(found)
+
+
+def moved(*numbers: tuple[int, int]) -> str:
+    """Give entries other numbers, by way of numbers that are free."""
+    of = "WHERE client_id = 'tampered' AND seq ="
+    away = [f"UPDATE cm.audit_entry SET seq = {1000 + old} {of} {old}" for old, _ in numbers]
+    back = [f"UPDATE cm.audit_entry SET seq = {new} {of} {1000 + old}" for old, new in numbers]
+    return ";".join(away + back)
 
 
 TAMPERING = {
-    "a changed outcome": "UPDATE cm.audit_entry SET outcome = 'ok' WHERE client_id = 'tampered' AND seq = 7",
-    "a moved time": "UPDATE cm.audit_entry SET at = at + interval '1 us' WHERE client_id = 'tampered' AND seq = 7",
-    "another subject": "UPDATE cm.audit_entry SET subject = 'bob' WHERE client_id = 'tampered' AND seq = 7",
-    "a missing entry": "DELETE FROM cm.audit_entry WHERE client_id = 'tampered' AND seq = 7",
-    "a cut end": "DELETE FROM cm.audit_entry WHERE client_id = 'tampered' AND seq > 6",
+    "a changed outcome": ("UPDATE cm.audit_entry SET outcome = 'ok' {of} 7", "was changed"),
+    "a moved time": ("UPDATE cm.audit_entry SET at = at + interval '1 us' {of} 7", "was changed"),
+    "another subject": ("UPDATE cm.audit_entry SET subject = 'bob' {of} 7", "was changed"),
+    "a missing entry": ("DELETE FROM cm.audit_entry {of} 7", "entry 7 is missing"),
+    "a missing range": ("DELETE FROM cm.audit_entry {of} ANY (ARRAY[7, 8, 9])", "entries 7 to 9 are missing"),
+    "a missing range, closed up": (
+        "DELETE FROM cm.audit_entry {of} ANY (ARRAY[7, 8]);" + moved((9, 7), (10, 8)),
+        "was changed",
+    ),
+    "another order": (moved((7, 8), (8, 7)), "the order was changed: this entry is found as number 8"),
+    "one moved to the end": (moved((7, 10), (8, 7), (9, 8), (10, 9)), "is found as number 10"),
+    "a cut end": ("DELETE FROM cm.audit_entry {of} ANY (ARRAY[7, 8, 9, 10])", "entries 7 to 10 are missing"),
 }
 
 
-@pytest.mark.parametrize("statement", TAMPERING.values(), ids=TAMPERING.keys())
-async def test_one_altered_row_is_found(postgres_18: Installation, statement: str) -> None:
+@pytest.mark.parametrize(("statement", "reason"), TAMPERING.values(), ids=TAMPERING.keys())
+async def test_what_was_done_to_a_trail_is_named(postgres_18: Installation, statement: str, reason: str) -> None:
     async with audit_of(postgres_18) as audit:
         for number in range(10):
             await audit.record(entry("tampered", number, outcome="E_TIMEOUT"))
     async with administration(postgres_18.address) as connection:
         # A superuser can do this; that it shows is the point.
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute(statement.encode())
-        await connection.execute("SET ROLE cm_ops")
-        _, breaks = await verify(connection)
-        await connection.execute("RESET ROLE")
-        await connection.execute("DELETE FROM cm.audit_entry WHERE client_id = 'tampered'")
-        await connection.execute("DELETE FROM cm_priv.audit_head WHERE client_id = 'tampered'")
+        try:
+            await connection.execute(statement.format(of="WHERE client_id = 'tampered' AND seq =").encode())
+            found = await verdicts(postgres_18)
+        finally:
+            await connection.execute("DELETE FROM cm.audit_entry WHERE client_id = 'tampered'")
+            await connection.execute("DELETE FROM cm_priv.audit_head WHERE client_id = 'tampered'")
+    fault = found["tampered"].fault
 
-    assert [(each.client_id, each.seq) for each in breaks] == [("tampered", 7)]
+    assert fault is not None
+    assert fault.seq == 7
+    assert reason in fault.reason
+
+
+async def test_a_tail_that_is_gone_with_its_head_shows_beside_an_exported_head(postgres_18: Installation) -> None:
+    async with audit_of(postgres_18) as audit:
+        for number in range(10):
+            await audit.record(entry("cut-off", number))
+    async with operations(postgres_18.address) as connection:
+        kept = [head for head in await heads(connection) if head.client_id == "cut-off"]
+    async with administration(postgres_18.address) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM cm.audit_entry WHERE client_id = 'cut-off' AND seq > 6")
+        await connection.execute(
+            "UPDATE cm_priv.audit_head h SET seq = 6, sha256 = a.sha256 FROM cm.audit_entry a "
+            "WHERE (a.client_id, a.seq) = ('cut-off', 6) AND h.client_id = 'cut-off'"
+        )
+    unaided, aided = await verdicts(postgres_18), await verdicts(postgres_18, kept)
+    async with administration(postgres_18.address) as connection:
+        await connection.execute("DELETE FROM cm_priv.audit_head WHERE client_id = 'cut-off'")
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM cm.audit_entry WHERE client_id = 'cut-off'")
+    fault = aided["cut-off"].fault
+
+    assert unaided["cut-off"].fault is None
+    assert fault is not None
+    assert (fault.seq, fault.reason) == (7, "entries 7 to 10 are missing, up to a head that was exported")
 
 
 async def test_a_rewritten_trail_shows_beside_an_exported_head(postgres_18: Installation) -> None:
@@ -188,14 +242,12 @@ async def test_a_rewritten_trail_shows_beside_an_exported_head(postgres_18: Inst
             await connection.execute("DELETE FROM cm_priv.audit_head WHERE client_id = 'rewritten'")
         for number in range(8):
             await audit.record(entry("rewritten", number))
-    async with operations(postgres_18.address) as connection:
-        _, unaided = await verify(connection)
-        _, aided = await verify(connection, kept)
-        _, gone = await verify(connection, [Head("never-was", 3, "00")])
+    unaided, aided = await verdicts(postgres_18), await verdicts(postgres_18, kept)
+    gone = await verdicts(postgres_18, [Head("never-was", 3, "00")])
+    faults = [verdict.fault for found in (aided, gone) for verdict in found.values() if verdict.fault]
 
-    assert unaided == ()
-    assert [(each.client_id, each.seq) for each in aided] == [("rewritten", 5)]
-    assert [(each.client_id, each.seq) for each in gone] == [("never-was", 3)]
+    assert whole(unaided)
+    assert [(fault.client_id, fault.seq) for fault in faults] == [("rewritten", 5), ("never-was", 1)]
 
 
 @pytest.mark.parametrize(
@@ -270,6 +322,13 @@ async def test_an_answer_that_cannot_be_recorded_is_not_given(
     assert result.structured_content is None
 
 
+async def until_longer(entries: set[str], by: int) -> None:
+    seen = len(entries)
+    with anyio.fail_after(60):
+        while len(entries) < seen + by:
+            await anyio.sleep(0.005)
+
+
 async def test_an_acknowledged_entry_survives_the_death_of_the_database(postgres_18: Installation) -> None:
     """Writers go on while PostgreSQL is killed under them: nothing acknowledged is lost, the chain is whole."""
     rounds = 25 if os.environ.get("COMMISSION_TEST_CAMPAIGN") == "full" else 2
@@ -289,24 +348,18 @@ async def test_an_acknowledged_entry_survives_the_death_of_the_database(postgres
         for _ in range(8):
             tasks.start_soon(keep_writing, audit)
         for _ in range(rounds):
-            seen = len(acknowledged)
-            with anyio.fail_after(60):
-                while len(acknowledged) < seen + 200:
-                    await anyio.sleep(0.005)
+            await until_longer(acknowledged, by=200)
             os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-        seen = len(acknowledged)
-        with anyio.fail_after(60):
-            while len(acknowledged) < seen + 50:
-                await anyio.sleep(0.005)
+        await until_longer(acknowledged, by=50)
         tasks.cancel_scope.cancel()
+    found = await verdicts(postgres_18)
     async with operations(postgres_18.address) as connection:
-        _, breaks = await verify(connection)
         cursor = await connection.execute("SELECT entry_id::text FROM cm.audit_entry WHERE client_id = 'killed'")
         stored = {str(row[0]) for row in await cursor.fetchall()}
 
     print(rounds, "kills,", len(acknowledged), "entries acknowledged,", len(stored), "stored")  # noqa: T201 - the figures
     assert acknowledged - stored == set()
-    assert breaks == ()
+    assert whole(found)
 
 
 async def test_the_same_arguments_have_the_same_mark_and_others_another(postgres_18: Installation) -> None:

@@ -16,6 +16,7 @@ from commission_mcp.cli import (
     doctor,
     host_config,
     imports,
+    mask,
     model,
     outbox,
     plan,
@@ -61,6 +62,7 @@ commands.command("check-sql")(check_sql.check_sql)
 commands.command("token")(token.token)
 commands.add_typer(audit.commands, name="audit")
 commands.add_typer(client.commands, name="client")
+commands.add_typer(mask.commands, name="mask")
 commands.add_typer(model.commands, name="model")
 commands.add_typer(outbox.commands, name="outbox")
 commands.add_typer(plan.commands, name="plan")

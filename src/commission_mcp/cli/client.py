@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from commission_mcp.cli.options import DataDirectory, EnvFile, load
+from commission_mcp.cli.options import DataDirectory, EnvFile, load, os_user
 from commission_mcp.errors import Code, Problem, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from commission_mcp.storage import Administration, Approval, Client, Credentials, LoginLimits, ProfileLists
+    from commission_mcp.storage.audit import Act
 
     Work: TypeAlias = "Callable[[Administration, Credentials, LoginLimits], Awaitable[T]]"
 
@@ -41,6 +42,16 @@ HistoryTtl: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--history-ttl-s", min=60, max=2_592_000, help="Seconds that conversations are kept.", show_default=False
+    ),
+]
+AuditRetention: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--audit-retention-days",
+        min=1,
+        max=36_525,
+        help="Days after which `audit prune` removes entries.",
+        show_default=False,
     ),
 ]
 OverrideKeys: TypeAlias = Annotated[
@@ -72,6 +83,7 @@ def add(
     commission_model: Model = None,
     compliance_level: Compliance = None,
     history_ttl_s: HistoryTtl = None,
+    audit_retention_days: AuditRetention = None,
     override_key: OverrideKeys = None,
     approval: Approvals = None,
     template: Templates = None,
@@ -80,15 +92,18 @@ def add(
 ) -> None:
     """Add a client, with logins that read as it alone."""
     from commission_mcp.storage import Client, add_client, set_client
+    from commission_mcp.storage.audit import on_record
 
+    profile = (name, region, tier, currency, time_zone, commission_model, compliance_level)
+    given = _given(*profile, history_ttl_s, audit_retention_days)
     wanted = _changed(
         Client(client_id, name or client_id),
-        _given(name, region, tier, currency, time_zone, commission_model, compliance_level, history_ttl_s),
+        given,
     )
     lists = _lists(override_key, approval, template)
 
     async def work(connection: Administration, credentials: Credentials, limits: LoginLimits) -> Client:
-        async with connection.transaction():
+        async with on_record(connection, _act("client add", client_id, given, lists)):
             added = await add_client(connection, wanted, credentials, limits)
             await set_client(connection, added, lists)
         return added
@@ -107,6 +122,7 @@ def set_(
     commission_model: Model = None,
     compliance_level: Compliance = None,
     history_ttl_s: HistoryTtl = None,
+    audit_retention_days: AuditRetention = None,
     override_key: OverrideKeys = None,
     approval: Approvals = None,
     template: Templates = None,
@@ -115,16 +131,20 @@ def set_(
     env_file: EnvFile = None,
 ) -> None:
     """Change a client; what is not named stays."""
-    changes = _given(name, region, tier, currency, time_zone, commission_model, compliance_level, history_ttl_s)
+    profile = (name, region, tier, currency, time_zone, commission_model, compliance_level)
+    changes = _given(*profile, history_ttl_s, audit_retention_days)
     lists = _lists(override_key, approval, template)
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> Client:
-        from commission_mcp.storage import set_active, set_client
+        from commission_mcp.storage import set_client, write_active
+        from commission_mcp.storage.audit import on_record
 
         client = await _existing(connection, client_id)
-        await set_client(connection, _changed(client, changes), lists)
-        if enable:
-            await set_active(connection, client_id, active=True)
+        facts = {**changes, "enable": True} if enable else changes
+        async with on_record(connection, _act("client set", client_id, facts, lists)):
+            await set_client(connection, _changed(client, changes), lists)
+            if enable:
+                await write_active(connection, client_id, active=True)
         return await _existing(connection, client_id)
 
     _show([_run(work, data_directory, env_file)])
@@ -147,10 +167,13 @@ def disable(client_id: ClientId, data_directory: DataDirectory = None, env_file:
     """Disable a client at once: its queries end, its logins close. Its data stays."""
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> Client:
-        from commission_mcp.storage import set_active
+        from commission_mcp.storage import end_sessions, write_active
+        from commission_mcp.storage.audit import on_record
 
         await _existing(connection, client_id)
-        await set_active(connection, client_id, active=False)
+        async with on_record(connection, _act("client disable", client_id, {})):
+            await write_active(connection, client_id, active=False)
+        await end_sessions(connection, client_id)
         return await _existing(connection, client_id)
 
     _show([_run(work, data_directory, env_file)])
@@ -186,8 +209,21 @@ async def _existing(connection: Administration, client_id: str) -> Client:
     return client
 
 
+def _act(command: str, client_id: str, given: Mapping[str, object], lists: ProfileLists | None = None) -> Act:
+    """The record of it: what was given, and of the lists which entries."""
+    from commission_mcp.storage.audit import Act
+
+    named: dict[str, object] = {}
+    if lists is not None:
+        approvals = sorted(approval.step for approval in lists.approvals)
+        listed = {"override_keys": [*lists.override_keys], "approvals": approvals, "templates": [*lists.templates]}
+        named = {name: entries for name, entries in listed.items() if entries}
+    return Act(os_user(), command, [client_id], {**given, **named})
+
+
 def _given(*values: str | int | None) -> dict[str, str | int]:
-    names = ("name", "region", "tier", "currency", "time_zone", "commission_model", "compliance_level", "history_ttl_s")
+    profile = ("name", "region", "tier", "currency", "time_zone", "commission_model", "compliance_level")
+    names = (*profile, "history_ttl_s", "audit_retention_days")
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commission_mcp.cli.options import DataDirectory, EnvFile, load
+from commission_mcp.cli.options import DataDirectory, EnvFile, load, os_user
 from commission_mcp.errors import Code, Problem, Refused
 
 _KINDS = ("sales", "payees", "territories", "products", "quotas", "uoms", "reporting-lines")
@@ -34,16 +34,21 @@ def import_file(
     loaded = load(data_directory, env_file, client_id=client_id)
 
     async def run() -> None:
+        from dataclasses import asdict
+
         from commission_mcp.app import open_operations, operator
         from commission_mcp.cli.progress import rows_progress
+        from commission_mcp.storage.audit import Act, on_record
         from commission_mcp.storage.imports import Kind, import_rows
 
         client = operator(loaded.settings).client_id
-        async with open_operations(loaded.settings) as connection:
+        act = Act(os_user(), "import", [client], {"kind": kind, "source_system": source_system[:63]})
+        async with open_operations(loaded.settings) as connection, on_record(connection, act) as facts:
             with rows_progress(f"Importing {kind}") as progress:
                 done = await import_rows(
                     connection, client, Kind(kind), file, source_system=source_system, progress=progress
                 )
+            facts |= {name: count for name, count in asdict(done).items() if name != "kind"}
         typer.echo(
             f"{done.rows_read} rows read: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were.",
             err=True,

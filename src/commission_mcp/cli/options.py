@@ -26,6 +26,21 @@ Roles: TypeAlias = Annotated[
 ]
 
 
+def os_user() -> str:
+    """Who runs this, as the operating system has it; a name in the environment decides nothing."""
+    import getpass
+    import os
+
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except ImportError:
+        return getpass.getuser()  # Windows
+    except KeyError:
+        return str(os.getuid())
+
+
 def roles_of(text: str) -> frozenset[Role]:
     """The roles in a text with commas.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, load
+from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, load, os_user
 
 commands = typer.Typer(help="News of plans for clients' backends and webhooks.", no_args_is_help=True)
 
@@ -27,10 +27,12 @@ def set_(
     async def run() -> None:
         from commission_mcp.app import open_operations
         from commission_mcp.domain.money import loads
+        from commission_mcp.storage.audit import Act, on_record
         from commission_mcp.storage.outbox import set_destinations
 
         entry = loads(await anyio.Path(file).read_text("utf-8"))
-        async with open_operations(loaded.settings) as connection:
+        act = Act(os_user(), "outbox set", [client_id])
+        async with open_operations(loaded.settings) as connection, on_record(connection, act):
             await set_destinations(connection, client_id, entry)
         typer.echo(f"News of {client_id} goes where {file} says.", err=True)
 
@@ -66,10 +68,14 @@ def retry(client_id: ClientOption = None, data_directory: DataDirectory = None, 
 
     async def run() -> None:
         from commission_mcp.app import open_operations
+        from commission_mcp.storage.audit import Act, on_record
         from commission_mcp.storage.outbox import retry as make_due
+        from commission_mcp.storage.outbox import undelivered
 
         async with open_operations(loaded.settings) as connection:
-            count = await make_due(connection, client_id)
+            clients = sorted({one.client_id for one in await undelivered(connection, client_id)})
+            async with on_record(connection, Act(os_user(), "outbox retry", clients)):
+                count = await make_due(connection, client_id)
         typer.echo(f"{count} messages are due now; a running server delivers them.", err=True)
 
     anyio.run(run)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commission_mcp.cli.options import DataDirectory, EnvFile, load
+from commission_mcp.cli.options import DataDirectory, EnvFile, load, os_user
 from commission_mcp.errors import Code, Problem, Refused
 
 
@@ -36,15 +36,19 @@ def report(
 
     async def print_report() -> None:
         from commission_mcp.app import open_storage, operator
+        from commission_mcp.storage.audit import Act, acting
         from commission_mcp.storage.runs.report import LINES, PAYOUTS, PAYROLL, write_report
 
-        async with open_storage(loaded.settings) as storage:
-            what = PAYROLL if payroll else LINES if csv else PAYOUTS
+        caller = operator(loaded.settings)
+        what = PAYROLL if payroll else LINES if csv else PAYOUTS
+        act = Act(os_user(), "report", [caller.client_id], {"period": period, "csv": csv, "payroll": payroll})
+        async with open_storage(loaded.settings) as storage, acting(storage.audit, act) as facts:
             if output is None:
-                rows = await write_report(storage.database, operator(loaded.settings), period, what, sys.stdout)
+                rows = await write_report(storage.database, caller, period, what, sys.stdout)
             else:
                 with output.open("w", encoding="utf-8", newline="") as file:
-                    rows = await write_report(storage.database, operator(loaded.settings), period, what, file)
+                    rows = await write_report(storage.database, caller, period, what, file)
+            facts["rows"] = rows
         typer.echo(f"{rows} rows of {period}.", err=True)
 
     anyio.run(print_report)

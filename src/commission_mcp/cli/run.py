@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commission_mcp.cli.options import DataDirectory, EnvFile, load
+from commission_mcp.cli.options import DataDirectory, EnvFile, load, os_user
 
 
 def run(
@@ -27,17 +27,19 @@ def run(
     async def calculate() -> None:
         from commission_mcp.app import open_storage, operator
         from commission_mcp.cli.progress import rows_progress
+        from commission_mcp.storage.audit import Act, acting
         from commission_mcp.storage.runs.running import run_period
 
-        async with open_storage(loaded.settings) as storage:
+        caller = operator(loaded.settings)
+        act = Act(os_user(), "run", [caller.client_id], {"period": period, "adjust": adjust})
+        async with open_storage(loaded.settings) as storage, acting(storage.audit, act) as facts:
             with rows_progress(f"Running {period}") as bar:
 
                 async def tell(done: float, doing: str) -> None:  # noqa: ARG001 - the signature of a progress
                     bar(round(done * 100), 100)
 
-                ran = await run_period(
-                    storage.database, operator(loaded.settings), period, adjust=adjust, progress=tell
-                )
+                ran = await run_period(storage.database, caller, period, adjust=adjust, progress=tell)
+            facts |= {"run_id": ran.run_id, "outcome": str(ran.outcome), "lines": ran.lines}
         typer.echo(f"{period}: {ran.outcome}, run {ran.run_id}, {ran.lines} lines stored.", err=True)
         for payout in ran.payouts:
             typer.echo(f"{payout.payee}\t{payout.amount}\t{payout.currency}")

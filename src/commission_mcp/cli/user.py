@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, Roles, load, roles_of
+from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, Roles, load, os_user, roles_of
 
 commands = typer.Typer(help="Add, change, list and disable the users of clients.", no_args_is_help=True)
 
@@ -33,14 +33,19 @@ def set_(
     loaded = load(data_directory, env_file, client_id=client_id)
 
     async def run() -> None:
+        from dataclasses import asdict
+
         from commission_mcp.app import open_operations, operator
         from commission_mcp.cli.token import token_issuer
+        from commission_mcp.storage.audit import Act, on_record
         from commission_mcp.storage.users import User, set_user
 
         client = operator(loaded.settings).client_id
         of = issuer or token_issuer(loaded.settings)
         user = User(user_id, of, subject or user_id, roles_of(roles), active=not disable)
-        async with open_operations(loaded.settings) as connection:
+        facts: dict[str, object] = {**asdict(user), "roles": sorted(user.roles)}
+        act = Act(os_user(), "user set", [client], facts)
+        async with open_operations(loaded.settings) as connection, on_record(connection, act):
             await set_user(connection, client, user)
         typer.echo(f"{user_id} of {client}: {', '.join(sorted(user.roles))}", err=True)
 

@@ -74,7 +74,7 @@ async def take_backup(data_directory: Path, file: Path, progress: Progress) -> B
     Raises:
         Refused: with `E_BACKUP_FILE`, `E_DATA_DIRECTORY` or `E_SERVER_START`.
     """
-    await to_thread.run_sync(_check_places, data_directory, file)
+    await to_thread.run_sync(check_places, data_directory, file)
     directory = await to_thread.run_sync(claim, data_directory)
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.parent) as scratch:
         copy = Path(scratch) / "copy"
@@ -83,7 +83,12 @@ async def take_backup(data_directory: Path, file: Path, progress: Progress) -> B
         return await to_thread.run_sync(_packed, copy, file, progress)
 
 
-def _check_places(data_directory: Path, file: Path) -> None:
+def check_places(data_directory: Path, file: Path) -> None:
+    """Refuse to take a backup of nothing, or over something.
+
+    Raises:
+        Refused: with `E_BACKUP_FILE` or `E_DATA_DIRECTORY`.
+    """
     if file.exists():
         raise _unusable(f"{file} is there already.", "Name a new file.")
     if not (data_directory / "postgres").is_dir():

@@ -238,6 +238,13 @@ class Settings(BaseSettings):
     call_timeout_s: Annotated[int, Older("MCP_CLIENT_TIMEOUT")] = Field(
         default=30, ge=1, le=3_600, description="A tool call as a whole is stopped after this long."
     )
+    audit_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_525,
+        description="`commission-mcp audit prune` removes older entries of the trails; unset, they are kept for good. "
+        "A client can have its own number, and its compliance level sets the least.",
+    )
     slow_call_ms: int = Field(
         default=3_000,
         ge=1,

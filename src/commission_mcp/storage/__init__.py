@@ -10,10 +10,12 @@ from commission_mcp.storage.clients import (
     LoginLimits,
     ProfileLists,
     add_client,
+    end_sessions,
     find_client,
     list_clients,
     set_active,
     set_client,
+    write_active,
 )
 from commission_mcp.storage.credentials import Credentials
 from commission_mcp.storage.database import Database, DatabaseLimits, gate_connection, open_database
@@ -54,6 +56,7 @@ __all__ = [
     "administration",
     "as_problem",
     "databases_beside",
+    "end_sessions",
     "find_breaches",
     "find_client",
     "gate_connection",
@@ -65,4 +68,5 @@ __all__ = [
     "prove_denied_reads",
     "set_active",
     "set_client",
+    "write_active",
 ]

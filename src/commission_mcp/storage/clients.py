@@ -10,6 +10,7 @@ from psycopg import sql
 
 from commission_mcp.domain.caller import MaskingClass, Role
 from commission_mcp.domain.caller import client_id as checked_client_id
+from commission_mcp.domain.retention import least_days
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.credentials import READER, Credentials
 from commission_mcp.storage.prepare import password_verifier
@@ -36,6 +37,7 @@ class Client:
         compliance_level: Decides which approval steps a plan needs; empty takes the region's default.
         active: False when disabled.
         history_ttl_s: Conversations are forgotten this long after their last message; None: as the setting says.
+        audit_retention_days: Entries of the audit trail may be removed after this; None: as the setting says.
     """
 
     client_id: str
@@ -48,6 +50,7 @@ class Client:
     compliance_level: str = ""
     active: bool = True
     history_ttl_s: int | None = None
+    audit_retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ async def add_client(
         )
         await connection.execute(
             "INSERT INTO cm.client_profile (client_id, region, tier, commission_model, compliance_level, "
-            "history_ttl_s) VALUES (%s, %s, %s, %s, %s, %s)",
+            "history_ttl_s, audit_retention_days) VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [complete.client_id, *_profile(complete)],
         )
         await connection.execute(
@@ -137,7 +140,7 @@ async def set_client(connection: psycopg.AsyncConnection, client: Client, lists:
         )
         await connection.execute(
             "UPDATE cm.client_profile SET region = %s, tier = %s, commission_model = %s, compliance_level = %s, "
-            "history_ttl_s = %s WHERE client_id = %s",
+            "history_ttl_s = %s, audit_retention_days = %s WHERE client_id = %s",
             [*_profile(complete), complete.client_id],
         )
         try:
@@ -156,6 +159,13 @@ async def set_client(connection: psycopg.AsyncConnection, client: Client, lists:
 
 async def set_active(connection: psycopg.AsyncConnection, client_id: str, *, active: bool) -> None:
     """Disable or enable a client, at once: a disabled one's logins are closed and its running queries ended."""
+    await write_active(connection, client_id, active=active)
+    if not active:
+        await end_sessions(connection, client_id)
+
+
+async def write_active(connection: psycopg.AsyncConnection, client_id: str, *, active: bool) -> None:
+    """As `set_active`, in the caller's transaction: after it, `end_sessions` ends what a disabled client is doing."""
     async with connection.transaction():
         await connection.execute("UPDATE cm.client SET active = %s WHERE client_id = %s", [active, client_id])
         cursor = await connection.execute(
@@ -165,10 +175,15 @@ async def set_active(connection: psycopg.AsyncConnection, client_id: str, *, act
         for login in logins:
             verb = sql.SQL("LOGIN" if active else "NOLOGIN")
             await connection.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(login), verb))
-    if not active:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY (%s)", [logins]
-        )
+
+
+async def end_sessions(connection: psycopg.AsyncConnection, client_id: str) -> None:
+    """End the sessions of a client's logins; only of use when these may not log in again."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN cm_priv.login l ON l.role_name = a.usename "
+        "WHERE l.client_id = %s",
+        [client_id],
+    )
 
 
 async def find_client(connection: psycopg.AsyncConnection, client_id: str) -> Client | None:
@@ -180,8 +195,8 @@ async def list_clients(connection: psycopg.AsyncConnection) -> list[Client]:
     """All clients, by key."""
     cursor = await connection.execute(
         "SELECT c.client_id, c.name, c.base_currency, c.time_zone, p.region, p.tier, p.commission_model, "
-        "p.compliance_level, c.active, p.history_ttl_s FROM cm.client c JOIN cm.client_profile p USING (client_id) "
-        "ORDER BY c.client_id"
+        "p.compliance_level, c.active, p.history_ttl_s, p.audit_retention_days "
+        "FROM cm.client c JOIN cm.client_profile p USING (client_id) ORDER BY c.client_id"
     )
     return [Client(*row) for row in await cursor.fetchall()]
 
@@ -209,11 +224,20 @@ async def _completed(connection: psycopg.AsyncConnection, client: Client) -> Cli
         ("commission_model", complete.commission_model, set(_MODELS)),
     )
     problems = [_not_a_choice(*choice) for choice in choices if choice[1] not in choice[2]]
+    problems += _kept_too_short(complete)
     if not complete.name.strip():
         problems.append(Problem(Code.ARGUMENT, "The name is empty.", "Give the client's name.", "name"))
     if problems:
         raise Refused(*problems)
     return complete
+
+
+def _kept_too_short(client: Client) -> list[Problem]:
+    least = least_days(client.compliance_level)
+    if client.audit_retention_days is None or client.audit_retention_days >= least:
+        return []
+    message = f"At compliance level {client.compliance_level!r} the audit trail is kept for {least} days at least."
+    return [Problem(Code.AUDIT_RETENTION, message, f"Use {least} or more.", "audit_retention_days")]
 
 
 def _not_a_choice(path: str, value: str | None, allowed: Collection[str | None]) -> Problem:
@@ -225,7 +249,14 @@ def _not_a_choice(path: str, value: str | None, allowed: Collection[str | None])
 
 
 def _profile(client: Client) -> list[object]:
-    return [client.region, client.tier, client.commission_model, client.compliance_level, client.history_ttl_s]
+    return [
+        client.region,
+        client.tier,
+        client.commission_model,
+        client.compliance_level,
+        client.history_ttl_s,
+        client.audit_retention_days,
+    ]
 
 
 async def _write_lists(connection: psycopg.AsyncConnection, client_id: str, lists: ProfileLists) -> None:
