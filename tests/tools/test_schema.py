@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from commission_mcp.domain.caller import MaskingClass
+from commission_mcp.errors import Refused
+from commission_mcp.storage import operations
 from commission_mcp.storage.example_queries import EXAMPLES, OVERVIEW_EXAMPLES
+from commission_mcp.storage.masks import MaskRule, clear_mask_rule, set_mask_rule
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -41,6 +45,46 @@ async def test_a_view_names_its_key_references_and_masks(connect: Connect, insta
     assert (references["sale_id"], references["payee_id"]) == ("sales.sale_id", "payees.payee_id")
     masked = {column["name"] for column in payees["columns"] if column["masked"]}
     assert masked == {"email", "bank_account", "salary", "tax_id"}
+
+
+async def test_a_masked_column_says_by_which_rule_and_who_sees_it(connect: Connect, installation: Installation) -> None:
+    rules = [
+        MaskRule("client-b", "payees.salary", MaskingClass.CLEAR, visible=False),
+        MaskRule("client-b", "payees.tax_id", MaskingClass.MASKED, visible=False),
+        MaskRule("client-b", "payees.email", MaskingClass.MASKED, visible=True),
+    ]
+    async with operations(installation.address) as connection:
+        for rule in rules:
+            await set_mask_rule(connection, rule)
+        try:
+            async with connect(installation, "client-b") as client:
+                masks = {column["name"]: column["mask"] for column in await columns(client)}
+                text = str(await client.call_tool("schema", {"table": "payees"}))
+            async with connect(installation, "client-b", roles="finance") as client:
+                of_finance = {column["name"]: column["mask"] for column in await columns(client) if column["masked"]}
+        finally:
+            for rule in rules:
+                await clear_mask_rule(connection, rule.client_id, rule.column, rule.masking)
+
+    assert masks["name"] is None
+    assert masks["email"] is None
+    assert masks["bank_account"] == "masked for you by default; the role `finance` sees it"
+    assert masks["salary"] == "masked for you by default; no role sees it"
+    assert masks["tax_id"] == "masked for you by a rule of your client; the role `finance` sees it"
+    assert of_finance == {"salary": "masked for you by a rule of your client; no role sees it"}
+    assert masks["tax_id"] in text
+
+
+async def columns(client: Client) -> list[dict[str, Any]]:
+    return (await look(client, table="payees"))["views"][0]["columns"]
+
+
+async def test_only_what_can_be_masked_has_a_rule(installation: Installation) -> None:
+    async with operations(installation.address) as connection:
+        with pytest.raises(Refused, match="E_UNKNOWN"):
+            await set_mask_rule(connection, MaskRule("client-b", "payees.name", MaskingClass.MASKED, visible=False))
+        with pytest.raises(Refused, match="E_CLIENT_UNKNOWN"):
+            await set_mask_rule(connection, MaskRule("nobody", "payees.email", MaskingClass.MASKED, visible=False))
 
 
 async def test_finance_sees_no_masks(connect: Connect, installation: Installation) -> None:

@@ -13,6 +13,12 @@ from commission_mcp.search.library import Library
 
 _CLEAR = frozenset({Role.FINANCE, Role.COMPLIANCE})
 
+WHY_MASKED = (
+    "Personal data is masked for you (e-mail addresses, telephone numbers, IBANs, payment cards and national ids, told "
+    "by their form); the roles `finance` and `compliance` see it."
+)
+"""What a caller is told where signs of a document are covered."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentAccess:

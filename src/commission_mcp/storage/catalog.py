@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 import psycopg
 
-from commission_mcp.domain.caller import MaskingClass, Role
+from commission_mcp.domain.caller import Role
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.example_queries import EXAMPLES
 from commission_mcp.storage.gate import Admission
@@ -65,14 +65,14 @@ class View:
         """Queries that work on it as they are."""
         return EXAMPLES.get(self.name, ())
 
-    def text(self, masked: frozenset[str]) -> str:
-        """The view in words; `masked` names, as ``view.column``, what the reader does not see."""
+    def text(self, masked: Mapping[str, str]) -> str:
+        """The view in words; `masked` says, by ``view.column``, what the reader does not see, and why."""
         lines = [f"{self.name}: {self.meaning}"]
         if self.key:
             lines.append(f"Key: {', '.join(self.key)}")
         for column in self.columns:
-            shown = " [masked for you]" if f"{self.name}.{column.name}" in masked else ""
-            lines.append(f"- {column.name} {column.type}: {column.meaning}{shown}")
+            why = masked.get(f"{self.name}.{column.name}")
+            lines.append(f"- {column.name} {column.type}: {column.meaning}{f' [{why}]' if why else ''}")
         lines += [f"Example: {example}" for example in self.examples]
         return "\n".join(lines)
 
@@ -104,15 +104,13 @@ class Catalog:
             )
         return view
 
-    def masked_for(self, admission: Admission) -> frozenset[str]:
-        """The columns, as ``view.column``, whose values this caller does not see."""
-        clear = admission.caller.masking is MaskingClass.CLEAR
-        return frozenset(
-            f"{view.name}.{column.name}"
-            for view in self.views.values()
-            for column in view.columns
-            if column.maskable and not admission.visible.get(f"{view.name}.{column.name}", clear)
+    def masked_for(self, admission: Admission) -> Mapping[str, str]:
+        """The columns, as ``view.column``, whose values this caller does not see, and why; see `why_masked`."""
+        maskable = (
+            f"{view.name}.{column.name}" for view in self.views.values() for column in view.columns if column.maskable
         )
+        reasons = {name: admission.why_masked(name) for name in maskable}
+        return {name: why for name, why in reasons.items() if why is not None}
 
     def tables_behind(self, relations: Iterable[str]) -> frozenset[str] | None:
         """The tables whose rows these views, as ``schema.view``, show; None when not all changes are counted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import orjson
@@ -38,6 +38,7 @@ class Admission:
         versions: For each kind of the client's data a mark that is another one after every change.
         today: The date, in UTC, as the database has it.
         history_ttl_s: How long the client's conversations outlive their last message; None: as the settings say.
+        mask_rules: The client's own rules for each masking class, as in `visible`.
     """
 
     caller: Caller
@@ -49,7 +50,27 @@ class Admission:
     versions: Mapping[str, str]
     today: str
     history_ttl_s: int | None = None
+    mask_rules: Mapping[str, Mapping[str, bool]] = field(default_factory=dict[str, Mapping[str, bool]])
 
+    def why_masked(self, column: str) -> str | None:
+        """By what rule the caller does not see a column, and who does; None where it sees the values.
+
+        Args:
+            column: A column that can be masked, as ``view.column``.
+        """
+        shown = {masking: self._rule(masking, column) for masking in MaskingClass}
+        own = shown[self.caller.masking]
+        if own if own is not None else self.caller.masking is MaskingClass.CLEAR:
+            return None
+        sees = [masking for masking, rule in shown.items() if (masking is MaskingClass.CLEAR if rule is None else rule)]
+        who = " and ".join(_READERS[masking] for masking in sees) or "no role sees it"
+        return f"masked for you {'by default' if own is None else 'by a rule of your client'}; {who}"
+
+    def _rule(self, masking: MaskingClass, column: str) -> bool | None:
+        return self.mask_rules.get(masking, {}).get(column)
+
+
+_READERS = {MaskingClass.MASKED: "roles without `finance` see it", MaskingClass.CLEAR: "the role `finance` sees it"}
 
 # An answer of the gate, on its way to the part of the same request that asks for it again.
 _ahead: ContextVar[tuple[Caller, Admission] | None] = ContextVar("admitted_ahead", default=None)
@@ -106,6 +127,7 @@ class Gate:
             versions=known["versions"],
             today=known["today"],
             history_ttl_s=known["history_ttl_s"],
+            mask_rules=known["visible"],
         )
 
     async def ping(self) -> None:

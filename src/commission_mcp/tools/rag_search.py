@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
@@ -11,7 +11,10 @@ from pydantic import BaseModel, Field
 
 from commission_mcp.app import CurrentApp, CurrentCaller, document_access
 from commission_mcp.documents.model import Place
+from commission_mcp.domain.caller import MaskingClass
+from commission_mcp.domain.masking import COVER
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.search.access import WHY_MASKED, DocumentAccess
 from commission_mcp.search.holdings import Collection, named
 from commission_mcp.search.library import Found
 from commission_mcp.search.ranking import Filters
@@ -71,9 +74,15 @@ async def rag_search(
         "results": results,
         "sources": list(dict.fromkeys(result["document"] for result in results)),
         "mode": "hybrid" if found.by_meaning else "lexical",
-        "notes": [*going_on, *found.reasons, *_emptiness(found, filters)],
+        "notes": [*going_on, *found.reasons, *_emptiness(found, filters), *_masks(access, results)],
     }
     return CallToolResult(content=[TextContent(type="text", text=_text(structured))], structured_content=structured)
+
+
+def _masks(access: DocumentAccess, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why signs are covered, where there are covered ones."""
+    masked = access.view is MaskingClass.MASKED and any(COVER in result["text"] for result in results)
+    return [WHY_MASKED] if masked else []
 
 
 def _documents(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from commission_mcp.app import CurrentApp, CurrentCaller, document_access
 from commission_mcp.errors import Code, Problem, Refused
-from commission_mcp.search.access import DocumentAccess
+from commission_mcp.search.access import WHY_MASKED, DocumentAccess
 from commission_mcp.search.entries import Entry, Span
 from commission_mcp.storage import Database
 
@@ -40,7 +40,7 @@ class ReadDocumentResult(BaseModel):
     truncated: bool
     next_cursor: str | None = Field(description="Pass as `cursor` with the same document and range for what follows.")
     sections: list[str] = Field(description="Headings to read by, at most 60.")
-    notes: list[str] = Field(description="What could not be read.")
+    notes: list[str] = Field(description="What could not be read, and why something is masked.")
     masked: bool = Field(description="Personal data is masked for you.")
 
 
@@ -63,6 +63,7 @@ async def read_document(
     position = asked.position(database, cursor)
     text, end = _fit(access.text_of(entry), spans, position, max_chars)
     more = end < spans[-1].end
+    masked = entry.masked_text is not None and access.text_of(entry) is entry.masked_text
     structured: dict[str, Any] = {
         "uri": asked.uri,
         "document": collection.source(entry.name),
@@ -73,8 +74,8 @@ async def read_document(
         "truncated": more,
         "next_cursor": asked.cursor(database, end) if more else None,
         "sections": _headings(access.spans_of(entry)),
-        "notes": [access.shown(note) for note in entry.properties.notes],
-        "masked": entry.masked_text is not None and access.text_of(entry) is entry.masked_text,
+        "notes": [*(access.shown(note) for note in entry.properties.notes), *([WHY_MASKED] if masked else [])],
+        "masked": masked,
     }
     return CallToolResult(content=[TextContent(type="text", text=_text(structured))], structured_content=structured)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
@@ -27,6 +27,7 @@ class ColumnInfo(BaseModel):
     meaning: str
     references: str | None = Field(description="The view.column that it points to.")
     masked: bool = Field(description="True when you see a mask in place of the values.")
+    mask: str | None = Field(description="Why: by default or a rule of your client, and which role sees the values.")
 
 
 class ViewInfo(BaseModel):
@@ -98,7 +99,7 @@ def _haystack(view: View) -> str:
     return " ".join(parts).lower()
 
 
-def _info(view: View, masked: frozenset[str], *, detailed: bool) -> ViewInfo:
+def _info(view: View, masked: Mapping[str, str], *, detailed: bool) -> ViewInfo:
     columns = [
         ColumnInfo(
             name=column.name,
@@ -106,6 +107,7 @@ def _info(view: View, masked: frozenset[str], *, detailed: bool) -> ViewInfo:
             meaning=column.meaning,
             references=column.references,
             masked=f"{view.name}.{column.name}" in masked,
+            mask=masked.get(f"{view.name}.{column.name}"),
         )
         for column in (view.columns if detailed else ())
     ]
@@ -113,7 +115,7 @@ def _info(view: View, masked: frozenset[str], *, detailed: bool) -> ViewInfo:
     return ViewInfo(name=view.name, meaning=view.meaning, key=list(view.key), columns=columns, examples=examples)
 
 
-def _text(views: Sequence[View], masked: frozenset[str], *, detailed: bool) -> str:
+def _text(views: Sequence[View], masked: Mapping[str, str], *, detailed: bool) -> str:
     if detailed:
         return "\n\n".join(view.text(masked) for view in views)
     lines = [f"{view.name}: {view.meaning}" for view in views]
