@@ -84,6 +84,8 @@ class ColumnChecks:
             otherwise = f"The tables here are: {', '.join(sorted(known))}." if known else "There is no FROM here."
             message = f"There is no table or alias `{'.'.join(qualifier)}` in this FROM."
             fix = did_you_mean(qualifier[-1], known, otherwise)
+            if scope.column(qualifier[-1]) is not None:
+                fix = f"`{qualifier[-1]}` is a column: take a key of json as {qualifier[-1]} ->> 'key'."
             self._findings.add(Code.SQL_RELATION, message, fix, location)
         return source
 
