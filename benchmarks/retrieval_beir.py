@@ -2,7 +2,8 @@
 
     python benchmarks/retrieval_beir.py DIR [--split test] [--model-directory DIR] [--cache DIR]
 
-DIR holds corpus.jsonl, queries*.jsonl and qrels/SPLIT.tsv. Prints nDCG@10, recall@10 and MRR@10 of words alone, of
+DIR holds corpus.jsonl (`_id`, `text`, perhaps `title`), queries*.jsonl (`_id`, `text`) and qrels/SPLIT.tsv (query-id,
+corpus-id, score); other fields are passed over. Prints nDCG@10, recall@10 and MRR@10 of words alone, of
 meaning alone, and of both fused by `rank`, the one function that the tools use; that with the lexicon of commissions
 and finance too, which a collection of another field has no use for.
 """
@@ -10,9 +11,7 @@ and finance too, which a collection of another field has no use for.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from time import perf_counter
 
 import numpy as np
 
+from collection import json_lines, judgements
 from commission_mcp.documents.model import Chunk, Facts, Place
 from commission_mcp.search.corpus import Corpus, Listed, build_corpus, text_to_embed
 from commission_mcp.search.embedders import open_embedder
@@ -46,11 +46,12 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, default=None, help="where vectors are kept for another run")
     options = parser.parse_args()
-    fetch_model(options.model_directory)
-    embedder = open_embedder(FULL_NAME, options.model_directory)
     documents = read_documents(options.directory / "corpus.jsonl")
     judged = read_judgements(options.directory / "qrels", options.split)
     questions = {number: text for number, text in read_questions(options.directory) if number in judged}
+    checked(questions, judged, documents)
+    fetch_model(options.model_directory)
+    embedder = open_embedder(FULL_NAME, options.model_directory)
     texts = [text_to_embed(chunk, listed.facts) for listed in documents for chunk in listed.chunks]
     corpus = build_corpus(documents, embedded(texts, embedder, options.cache), embedder.identity)
     print(f"{len(documents):,} documents, {len(questions):,} questions with judgements\n")
@@ -116,33 +117,67 @@ def reciprocal_rank(found: Sequence[str], relevant: Mapping[str, int]) -> float:
 
 
 def read_documents(path: Path) -> list[Listed]:
-    """One document with one passage for each line."""
-    documents: list[Listed] = []
-    with path.open(encoding="utf-8") as lines:
-        for entry in map(json.loads, lines):
-            title, text = str(entry.get("title") or ""), str(entry["text"])
-            chunk = Chunk(0, text, 0, len(text), Place(), title)
-            documents.append(Listed(str(entry["_id"]), "text/plain", Facts(title), [chunk]))
-    return documents
+    """One document with one passage for each line of `_id`, `text` and, where it has one, `title`.
+
+    Raises:
+        SystemExit: when a line is not of the form, or an id stands twice.
+    """
+    documents: dict[str, Listed] = {}
+    for where, entry in json_lines(path, ("_id",)):
+        name, title, text = (str(entry.get(field) or "") for field in ("_id", "title", "text"))
+        if "text" not in entry:
+            raise SystemExit(f"{where}: lacks text; it has {', '.join(sorted(entry))}")
+        if name in documents:
+            raise SystemExit(f"{where}: the _id {name} stands twice")
+        chunk = Chunk(0, text, 0, len(text), Place(), title)
+        documents[name] = Listed(name, "text/plain", Facts(title), [chunk])
+    if not documents:
+        raise SystemExit(f"{path} holds no documents")
+    return list(documents.values())
 
 
 def read_questions(directory: Path) -> Iterable[tuple[str, str]]:
-    """Every question of the files queries*.jsonl."""
-    for path in sorted(directory.glob("queries*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            yield from ((str(entry["_id"]), str(entry["text"])) for entry in map(json.loads, lines))
+    """Every question of the files queries*.jsonl.
+
+    Raises:
+        SystemExit: when there is no such file, or a line is not of the form.
+    """
+    paths = sorted(directory.glob("queries*.jsonl"))
+    if not paths:
+        raise SystemExit(f"{directory} holds no queries.jsonl")
+    for path in paths:
+        yield from ((str(entry["_id"]), str(entry["text"])) for _, entry in json_lines(path, ("_id", "text")))
 
 
 def read_judgements(directory: Path, split: str | None) -> Judgements:
-    """The grade of each judged document, by question."""
-    paths = [directory / f"{split}.tsv"] if split else sorted(directory.glob("*.tsv"))
+    """The grade of each judged document, by question.
+
+    Raises:
+        SystemExit: when it is not clear which file is meant, or that is not of the form.
+    """
+    there = sorted(directory.glob("*.tsv"))
+    paths = [path for path in there if split in (None, path.stem)]
+    if not there:
+        raise SystemExit(f"{directory} holds no judgements; SPLIT.tsv is wanted")
     if len(paths) != 1:
-        raise SystemExit(f"name one of the splits with --split: {', '.join(path.stem for path in paths)}")
-    judged: Judgements = {}
-    with paths[0].open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            judged.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-    return judged
+        raise SystemExit(f"name one of the splits with --split: {', '.join(path.stem for path in there)}")
+    return judgements(paths[0])
+
+
+def checked(questions: Mapping[str, str], judged: Judgements, documents: Iterable[Listed]) -> None:
+    """Say which judgements are about nothing that is there, and stop where none is left.
+
+    Raises:
+        SystemExit: when no question has a judgement.
+    """
+    names = {listed.name for listed in documents}
+    lost = sum(document not in names for number in questions for document in judged[number])
+    if lost:
+        print(f"{lost:,} judgements are about documents that are not in the corpus; they count as not found")
+    if len(questions) < len(judged):
+        print(f"{len(judged) - len(questions):,} judged questions have no text in queries*.jsonl and are left out")
+    if not questions:
+        raise SystemExit("no question has a judgement: the ids of queries*.jsonl and of the judgements differ")
 
 
 def embedded(texts: Sequence[str], embedder: Embedder, cache: Path | None) -> Vectors:

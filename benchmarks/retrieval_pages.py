@@ -1,17 +1,16 @@
 """How well the page with the evidence is found in long documents, and what each step towards it brings.
 
-    python benchmarks/retrieval_pages.py DIR [--model-directory DIR] [--cache DIR]
+    python benchmarks/retrieval_pages.py DIR [--questions FILE ...] [--model-directory DIR] [--cache DIR]
 
-DIR holds pdfs/ and questions.jsonl with `question`, `document` and `evidence_pages`, counted from 0. A question counts
-at k when one of its pages is among the first k different pages: of its document when only that is searched, and of all
-documents when all are.
+DIR holds pdfs/ and questions.jsonl with `question`, `document` (a name in pdfs/) and `evidence_pages`, counted from 0;
+other fields are passed over. A question counts at k when one of its pages is among the first k different pages: of its
+document when only that is searched, and of all documents when all are. Several files of questions give a table each.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +19,7 @@ from time import perf_counter
 import anyio
 import numpy as np
 
+from collection import json_lines, pages
 from commission_mcp.documents.chunking import chunks
 from commission_mcp.documents.model import Chunk, Document, Facts, Place
 from commission_mcp.documents.reading import open_reader
@@ -60,37 +60,42 @@ def main() -> None:
         "--model-directory", type=Path, default=Path.home() / ".cache" / "commission-mcp-tests" / "model"
     )
     parser.add_argument("--cache", type=Path, default=None, help="where vectors are kept for another run")
+    parser.add_argument("--questions", type=Path, nargs="+", help="questions.jsonl of DIR by default")
     parser.add_argument("--missed", action="store_true", help="list the questions that the last ranking misses at 10")
     parser.add_argument(
         "--ours-only", action="store_true", help="leave out the fixed passages, which cost half the time"
     )
     options = parser.parse_args()
+    files: list[Path] = options.questions or [options.directory / "questions.jsonl"]
+    paths = documents_of(options.directory)
+    sets = {file: read_questions(file, {path.name for path in paths}) for file in files}
     fetch_model(options.model_directory)
     embedder = open_embedder(FULL_NAME, options.model_directory)
-    judged = list(read_questions(options.directory / "questions.jsonl"))
     started_s = perf_counter()
-    documents = anyio.run(read_documents, sorted((options.directory / "pdfs").glob("*.pdf")))
+    documents = anyio.run(read_documents, paths)
     print(f"read {len(documents)} documents in {perf_counter() - started_s:.0f} s", flush=True)
     fixed = None if options.ours_only else corpus_of(list(map(seed_style, documents)), embedder, options.cache)
     ours = corpus_of(list(map(adaptive, documents)), embedder, options.cache)
-    print(f"{len(judged)} questions; {ours.size:,} passages of ours, {fixed.size if fixed else 0:,} fixed ones\n")
-    print(
-        "| page hit at | "
-        + " | ".join(f"within {k}" for k in CUTS)
-        + " | "
-        + " | ".join(f"all {k}" for k in CUTS)
-        + " |"
-    )
+    print(f"{ours.size:,} passages of ours, {fixed.size if fixed else 0:,} fixed ones")
+    for file, judged in sets.items():
+        print(f"\n{file.name}: {len(judged)} questions\n")
+        table(judged, ours, fixed, embedder, missed=options.missed)
+
+
+def table(judged: Sequence[Judged], ours: Corpus, fixed: Corpus | None, embedder: Embedder, *, missed: bool) -> None:
+    """Print the table of a set of questions."""
+    heads = [f"{scope} {cut}" for scope in ("within", "all") for cut in CUTS]
+    print(f"| page hit at | {' | '.join(heads)} |")
     print("|---|" + "---:|" * (2 * len(CUTS)), flush=True)
     if fixed is not None:
         show("fixed 800/100, dense", judged, plainly(fixed, embedder, lexical=False))
         show("+ lexical", judged, plainly(fixed, embedder, lexical=True))
     show("+ our passages and headers", judged, plainly(ours, embedder, lexical=True))
     show("+ question clean-up and routing", judged, ranked(ours, embedder, Lexicon([])))
-    missed = show("+ lexicon (as the tools rank)", judged, ranked(ours, embedder, built_in()))
+    unfound = show("+ lexicon (as the tools rank)", judged, ranked(ours, embedder, built_in()))
     show("the same without a model", judged, ranked(ours, None, built_in()))
-    if options.missed:
-        print("\nmissed at 10:", *missed, sep="\n")
+    if missed:
+        print("\nmissed at 10:", *unfound, sep="\n")
 
 
 def show(label: str, judged: Sequence[Judged], ranking: Ranking) -> list[str]:
@@ -179,14 +184,39 @@ async def read_documents(paths: Sequence[Path]) -> list[Document]:
         return [await reader.read(path.name, path) for path in paths]
 
 
-def read_questions(path: Path) -> Iterator[Judged]:
-    """The questions with their pages."""
-    with path.open(encoding="utf-8") as lines:
-        for entry in map(json.loads, lines):
-            document = str(entry["document"])
-            yield Judged(
-                str(entry["question"]), document, frozenset((document, int(p)) for p in entry["evidence_pages"])
-            )
+def documents_of(directory: Path) -> list[Path]:
+    """The PDFs of a collection.
+
+    Raises:
+        SystemExit: when there are none.
+    """
+    paths = sorted(path for path in (directory / "pdfs").glob("*") if path.suffix.lower() == ".pdf")
+    if not paths:
+        raise SystemExit(f"{directory / 'pdfs'} holds no PDFs")
+    return paths
+
+
+def read_questions(path: Path, documents: Collection[str]) -> list[Judged]:
+    """The questions with their pages.
+
+    Args:
+        path: The file.
+        documents: The names of the documents; one may be named without its ending.
+
+    Raises:
+        SystemExit: when a question is not of the form, or about a document that is not there.
+    """
+    names = {name: name for name in documents} | {Path(name).stem: name for name in documents}
+    judged: list[Judged] = []
+    for where, entry in json_lines(path, ("question", "document", "evidence_pages")):
+        document = names.get(str(entry["document"]))
+        if document is None:
+            raise SystemExit(f"{where}: there is no document {entry['document']} in pdfs/")
+        evidence = pages(entry["evidence_pages"], where)
+        judged.append(Judged(str(entry["question"]), document, frozenset((document, page) for page in evidence)))
+    if not judged:
+        raise SystemExit(f"{path} holds no questions")
+    return judged
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from commission_mcp.documents.limits import ReadingLimits
-from commission_mcp.documents.model import Document
+from commission_mcp.documents.model import BlockKind, Document
 from commission_mcp.documents.parsing import parse
 
 from .conftest import texts
@@ -43,3 +43,10 @@ def test_excels_own_first_line_is_obeyed() -> None:
 
 def test_rows_are_numbered_as_in_the_file() -> None:
     assert [block.place.rows for block in read(b"Payee,Amount\nAnn,5\nBob,7\n").blocks] == [(2, 2), (3, 3)]
+
+
+def test_a_single_column_is_a_list_and_no_titles() -> None:
+    document = read(b"Payee\nAnn\nBob\n")
+
+    assert texts(document) == ["Payee", "Ann", "Bob"]
+    assert {block.kind for block in document.blocks} == {BlockKind.ROW}

@@ -46,14 +46,51 @@ async def test_names_that_are_no_plain_path_are_refused(name: str) -> None:
     assert await refusal(name, b"text") is Code.DOCUMENT_NAME
 
 
-@pytest.mark.parametrize("name", ["a.exe", "a", "a.doc", "a.pdf.zip", ".txt"])
+@pytest.mark.parametrize("name", ["a.exe", "a.doc", "a.pdf.zip", ".txt", "a/.md"])
 async def test_other_types_are_refused(name: str) -> None:
     assert await refusal(name, b"text") is Code.DOCUMENT_TYPE
 
 
 @pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("a.doc", ".docx"),
+        ("a.RTF", ".docx"),
+        ("a.odt", ".docx"),
+        ("a.ods", ".xlsx"),
+        ("a.pptx", ".pdf"),
+        ("a.html", ".pdf"),
+        ("a.eml", "attached"),
+        ("a.tar.gz", "Unpack"),
+        ("a.heic", ".png"),
+        ("a.yaml", ".txt"),
+        ("a.exe", "These are read"),
+    ],
+)
+async def test_a_type_that_is_not_read_is_refused_with_what_to_do_instead(name: str, instead: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await read_document(name, b"content")
+
+    assert refused.value.problems[0].code is Code.DOCUMENT_TYPE
+    assert instead in refused.value.problems[0].fix
+
+
+@pytest.mark.parametrize("name", ["README", "plans/LICENSE", "notes.log"])
+async def test_text_without_a_usual_ending_is_read(name: str) -> None:
+    document = await read_document(name, b"Commission is paid monthly.")
+
+    assert (document.media_type, document.blocks[0].text) == ("text/plain", "Commission is paid monthly.")
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
+        ("scan", b"%PDF-1.7"),
+        ("program", b"\x7fELF\x02"),
+        ("data", bytes(range(256)) * 4),
+        ("a.txt", b"{\\rtf1\\ansi Commission.}"),
+        ("a.xls", b"<html><table><tr><td>Rate</td></tr></table></html>"),
+        ("a.pdf", b"\xef\xbb\xbf <!DOCTYPE html><title>Log in</title>"),
         ("a.pdf", b"PK\x03\x04zip"),
         ("a.docx", b"%PDF-1.7"),
         ("a.png", b"\xff\xd8\xff\xe0jpeg"),

@@ -9,9 +9,31 @@ from commission_mcp.errors import Code, Refused
 
 from .conftest import block_with, texts
 
+LINES = '{"payee": "Ann", "rate": 0.050}\n\n{"payee": "Bob", "rate": 0.06, "notes": {"from": "July"}}\n'
 
-def read(text: str) -> Document:
-    return parse("a.json", text.encode(), ReadingLimits(), None)
+
+def read(text: str, name: str = "a.json") -> Document:
+    return parse(name, text.encode(), ReadingLimits(), None)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.json"])
+def test_json_lines_are_rows_that_say_their_line(name: str) -> None:
+    document = read(LINES, name)
+
+    assert [(block.text, block.place.rows) for block in document.blocks] == [
+        ("payee: Ann | rate: 0.050", (1, 1)),
+        ("payee: Bob\nrate: 0.06", (3, 3)),
+        ("from: July", (3, 3)),
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.jsonl", '{"a": 1}\n{"b": \n'), ("a.json", '{"a": 1}\n{"b": \n')])
+def test_a_broken_line_is_told_by_its_number(name: str, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(text, name)
+
+    assert refused.value.problems[0].code is Code.DOCUMENT_DAMAGED
+    assert "line 2" in refused.value.problems[0].message
 
 
 def test_objects_and_arrays_say_their_path() -> None:

@@ -27,6 +27,15 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
+def refusal(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def cells(output: str, label: str) -> list[float]:
     line = next(line for line in output.splitlines() if line.startswith(f"| {label} |"))
     return [float(cell) for cell in line.split("|")[2:-1]]
@@ -71,3 +80,26 @@ def test_pages_with_evidence_are_measured(tmp_path: Path, model_directory: Path)
 
     assert cells(output, "+ lexicon (as the tools rank)") == [1.0] * 8
     assert cells(output, "fixed 800/100, dense") == [1.0] * 8
+
+
+def test_what_is_not_of_a_collection_s_form_is_named_with_its_place(tmp_path: Path) -> None:
+    """From any folder, before the model is loaded."""
+    (tmp_path / "pdfs").mkdir()
+    (tmp_path / "pdfs" / "Plan.PDF").write_bytes(b"%PDF-1.7")
+    lacking = {"question": "Which?", "document": "Plan.PDF", "company": "Acme"}
+    (tmp_path / "questions.jsonl").write_text("\n" + json.dumps(lacking), "utf-8")
+    elsewhere = {"question": "Which?", "document": "other.pdf", "evidence_pages": [0]}
+    (tmp_path / "others.jsonl").write_text(json.dumps(elsewhere), "utf-8")
+    (tmp_path / "corpus.jsonl").write_text(json.dumps({"_id": "1", "text": "a", "more": 1}), "utf-8")
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "b", "more": {}}), "utf-8")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("query\tdocument\tgrade\nq\t1\t1\n", "utf-8")
+
+    assert "line 2: lacks evidence_pages; it has company, document, question" in refusal(
+        "retrieval_pages.py", str(tmp_path)
+    )
+    assert "no document other.pdf" in refusal(
+        "retrieval_pages.py", str(tmp_path), "--questions", str(tmp_path / "others.jsonl")
+    )
+    assert "lacks query-id, corpus-id, score" in refusal("retrieval_beir.py", str(tmp_path))
+    assert "name one of the splits" in refusal("retrieval_beir.py", str(tmp_path), "--split", "dev")

@@ -224,3 +224,14 @@ def test_a_named_document_is_not_crowded_out() -> None:
     found = rank("What is the gross margin of Zebra?", made, None, NO_WORDS, limit=1)
 
     assert names(found, made) == [("ZEBRA_2022.pdf", 1)]
+
+
+def test_a_column_s_name_counts_once_however_many_rows_carry_it() -> None:
+    rows = "\n".join(f"Payee: Number {number} | Accelerator: none" for number in range(12))
+    shelf = {"payees.csv": [rows], "plan.md": ["The accelerator begins above quota. An accelerator is paid yearly."]}
+    searched = [corpus(shelf, None)]
+
+    assert names(rank("accelerator", searched, None, NO_WORDS, limit=2), searched) == [
+        ("plan.md", 1),
+        ("payees.csv", 1),
+    ]

@@ -20,6 +20,8 @@ ROW_CHARS = 700
 """A row longer than this becomes several, each beginning with the row's first cell."""
 
 ROW_SEPARATOR = " | "
+NAME_SEPARATOR = ": "
+"""What stands between the cells of a row, and between the name of a column and what stands there."""
 
 
 @dataclass(slots=True)
@@ -95,4 +97,4 @@ def cleaned(text: str) -> str:
 
 def named_cell(name: str, value: str) -> str:
     """A cell with the name of its column."""
-    return f"{name}: {value}" if name and value else value
+    return f"{name}{NAME_SEPARATOR}{value}" if name and value else value

@@ -17,6 +17,11 @@ _MARKS = (
 _SAMPLE_BYTES = 1 << 20
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CENTRAL_SIGN = re.compile(rb"(?<=[A-Za-z\xc0-\xff])[\xa3\xa5\xb3\xb9\xbf](?=[A-Za-z\xc0-\xff])")
+_CENTRAL_LETTER = re.compile(
+    rb"[\x8a\x8d-\x8f\x9a\x9d-\x9f](?=[A-Za-z\xc0-\xff])|(?<=[a-z\xe0-\xff])[\x9a\x9d-\x9f]"
+    rb"|[\x8c\x9c](?=[A-Za-z\xc0-\xff])(?![UIDTuidt])"  # where French has its oe: coeur, oeil, foetus
+)
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _WIDE = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]")
 _KANA = re.compile("[\u3040-\u30ff]")
@@ -62,12 +67,22 @@ def _by_pattern(content: bytes) -> str:
     high = sum(map(len, runs))
     together = sum(len(run) for run in runs if len(run) > 1)
     if together * 10 < high * 4:
-        return "cp1252"
+        return "cp1250" if _reads_central_european(content[:_SAMPLE_BYTES], high) else "cp1252"
     for encoding in ("cp932", "euc_jp", "gb18030"):
         if _fits(content, encoding):
             return encoding
     letters = sum(byte >= 0xC0 for run in runs for byte in run)  # noqa: PLR2004 - where cp1251 keeps its letters
     return "cp1251" if letters * 10 >= high * 9 and together * 10 >= high * 8 else "cp1252"
+
+
+def _reads_central_european(content: bytes, high: int) -> bool:
+    """Whether letters stand where Western European text has signs that are never inside words: Polish, Czech ...
+
+    Hungarian and others whose letters have their Western likenesses in the same places are read as cp1252, where the
+    accents that differ are of no account in searching.
+    """
+    inside = len(_CENTRAL_SIGN.findall(content)) + len(_CENTRAL_LETTER.findall(content))
+    return inside * 12 >= high
 
 
 def _fits(content: bytes, encoding: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -59,9 +60,10 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("Excel 97", "old_workbook", "application/vnd.ms-excel", ("xls",), (_OLE, *_BIFF), ("xlrd",)),
     Format("CSV", "delimited", "text/csv", ("csv", "tsv")),
-    Format("Text", "text", "text/plain", ("txt", "text")),
+    Format("Text", "text", "text/plain", ("txt", "text", "log")),
     Format("Markdown", "text", "text/markdown", ("md", "markdown")),
     Format("JSON", "structured", "application/json", ("json",)),
+    Format("JSON lines", "structured", "application/jsonl", ("jsonl", "ndjson")),
     Format("PNG", "picture", "image/png", ("png",), (b"\x89PNG\r\n\x1a\n",), ("pillow",), pictures=True),
     Format("JPEG", "picture", "image/jpeg", ("jpg", "jpeg"), (b"\xff\xd8\xff",), ("pillow",), pictures=True),
     Format(
@@ -76,6 +78,21 @@ FORMATS: tuple[Format, ...] = (
 )
 
 BY_EXTENSION = MappingProxyType({ending: made for made in FORMATS for ending in made.extensions})
+WITHOUT_ENDING = replace(BY_EXTENSION["txt"], name="text, for want of an ending")
+"""README, LICENSE and the like; read where they hold text."""
+
+_INSTEAD = (
+    ("Open it in Word or LibreOffice and save it as .docx or .pdf.", "doc dot dotx docm rtf odt ott pages wps"),
+    ("Open it in Excel or LibreOffice and save it as .xlsx.", "xlsb xlt xltx ods ots numbers"),
+    ("Export it as .pdf.", "ppt pptx pps ppsx odp key pub vsd vsdx epub mobi djvu ps eps xps"),
+    ("Open it in a browser and print it to .pdf, or save its text as .txt.", "htm html xhtml mht mhtml xml rss"),
+    ("Save the message as .pdf or .txt, and what is attached to it as files of their own.", "eml msg mbox"),
+    ("Unpack it and add the files that it holds.", "zip gz tgz tar bz2 xz 7z rar"),
+    ("Save the picture as .png or .jpg.", "gif bmp webp heic heif avif svg jp2 psd"),
+    ("If it holds plain text, save it as .txt.", "yaml yml ini cfg conf tex rst adoc org sql py ipynb"),
+)
+INSTEAD = MappingProxyType({ending: fix for fix, endings in _INSTEAD for ending in endings.split()})
+"""What to do with files that people have and that are not read, by their ending."""
 
 _FOREIGN = (
     (b"%PDF-", "a PDF"),
@@ -89,7 +106,9 @@ _FOREIGN = (
     (b"Rar!", "a RAR archive"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a Windows program"),
+    (b"{\\rtf", "a text with RTF's marks, as word processors write it"),
 )
+_MARKED_UP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|table|meta)\b", re.IGNORECASE)
 _ENCRYPTED_OFFICE = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -122,12 +141,14 @@ def named_format(name: str) -> Format:
         Refused: It is none that is read.
     """
     ending = PurePosixPath(name).suffix.lower().removeprefix(".")
+    if not ending and not PurePosixPath(name).name.startswith("."):
+        return WITHOUT_ENDING
     if ending in BY_EXTENSION:
         return BY_EXTENSION[ending]
     known = ", ".join(BY_EXTENSION)
     raise wrong_type(
-        f"Files of type .{ending} are not read." if ending else "The name has no ending that tells its type.",
-        f"Save it as one of: {known}.",
+        f"Files of type .{ending} are not read." if ending else "The name is nothing but an ending.",
+        f"{INSTEAD.get(ending, 'Save it as a type that is read.')} These are read: {known}.",
     )
 
 
@@ -143,6 +164,8 @@ def check_content(named: Format, content: bytes) -> None:
     if named.parser == "pdf" and b"%PDF-" in head[:1024]:
         return  # the standard allows a little before the header
     other = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
+    if named.magic and other is None and _MARKED_UP.match(head):
+        other = "a web page"
     if head.startswith(_OLE) and named.magic == (_ZIP,) and _ENCRYPTED_OFFICE in content:
         raise refused(
             Code.DOCUMENT_ENCRYPTED,

@@ -14,7 +14,7 @@ from commission_mcp.documents.model import Document
 from commission_mcp.documents.pictures import Ocr
 from commission_mcp.documents.refusals import empty, ocr_unavailable
 
-PARSERS_VERSION = 2
+PARSERS_VERSION = 3
 """Raised whenever a parser reads the same file differently: documents are then read again."""
 
 

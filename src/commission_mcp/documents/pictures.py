@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -279,7 +280,7 @@ def _program(languages: str) -> Ocr | None:
     program = shutil.which("tesseract")
     if program is None or find_spec("pytesseract") is None:
         return None
-    listed = _answer(program, "--list-langs").split()
+    listed = _answer(program, "--list-langs").splitlines()[1:]  # after a line of its own
     number = _answer(program, "--version").split()[1:2]
     if not set(languages.split("+")) <= set(listed):
         return None
@@ -289,7 +290,12 @@ def _program(languages: str) -> Ocr | None:
 def _answer(program: str, argument: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - a program on the PATH, and a constant
-            [program, argument], capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False
+            [program, argument],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_TO_ANSWER,
+            check=False,
+            env={"PATH": os.defpath},  # as the worker will run it
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

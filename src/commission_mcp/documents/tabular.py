@@ -10,6 +10,7 @@ from commission_mcp.documents.draft import named_cell
 
 NAME_CHARS_MAX = 80
 HEADER_ROWS_MAX = 2
+TITLES_MAX = 2
 _FIGURE = re.compile(r"[-+(]?\s*(?:[$€£¥]|[A-Z]{3}\s)?\s*[-+]?\d[\d.,' \u00a0\u202f]*\s*(?:%|[$€£¥])?\)?$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
@@ -111,8 +112,10 @@ def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def _titles(block: Sequence[Row]) -> int:
-    """How many rows of a single cell stand above the table."""
+    """How many rows of a single cell stand above the table; many of them and no table are a list."""
     wide = next((n for n, row in enumerate(block) if len(row.cells) > 1), len(block))
+    if wide == len(block) > TITLES_MAX:
+        return 0
     return wide if wide == len(block) or all(len(row.cells) == 1 for row in block[:wide]) else 0
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import anyio
+import anyio.to_thread
 import orjson
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
@@ -38,8 +40,9 @@ class WorkerDied(Exception):  # noqa: N818 - an outcome of a bad file, not an er
 class WorkerProcess:
     """A process that reads one document at a time."""
 
-    def __init__(self, process: Process, limits: ReadingLimits) -> None:
+    def __init__(self, process: Process, limits: ReadingLimits, scratch: Path) -> None:
         self._process = process
+        self._scratch = scratch
         self._limits = limits
         self._input = cast("ByteSendStream", process.stdin)
         self._output = cast("ByteReceiveStream", process.stdout)
@@ -48,13 +51,28 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, limits: ReadingLimits) -> WorkerProcess:
-        """Start a worker: isolated from the environment, which may hold secrets."""
+        """Start a worker: isolated from the environment, which may hold secrets, and in a session of its own.
+
+        What it starts itself (an OCR program) belongs to that session and ends with it. Pictures that it hands to such
+        a program lie in a directory of its own, which is deleted when it ends, however it ends.
+        """
+        scratch = Path(await anyio.mkdtemp(prefix="commission-mcp-reading-"))
         command = [sys.executable, "-I", "-X", "utf8", "-m", PROGRAM, orjson.dumps(asdict(limits)).decode()]
-        environment = {"OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": _search_path()}
+        environment = {
+            "OMP_THREAD_LIMIT": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PATH": _search_path(),
+            "TMPDIR": str(scratch),
+        }
         process = await anyio.open_process(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
-        return cls(process, limits)
+        return cls(process, limits, scratch)
 
     @property
     def usable(self) -> bool:
@@ -82,11 +100,20 @@ class WorkerProcess:
         return answer[1:]
 
     async def aclose(self) -> None:
-        """End it; a document that it reads is lost."""
+        """End it and what it started; a document that it reads is lost."""
         with anyio.CancelScope(shield=True):
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            if self._busy or self._process.returncode is None:  # else its number may be another's by now
+                with suppress(ProcessLookupError, PermissionError):
+                    self._kill()
             await self._process.aclose()
+            await anyio.to_thread.run_sync(partial(shutil.rmtree, self._scratch, ignore_errors=True))
+
+    def _kill(self) -> None:
+        """Kill its group, which has its number, also when it has ended itself and what it started has not."""
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _exchange(self, name: str, content: bytes) -> bytes:
         try:

@@ -31,6 +31,7 @@ _FAMILIES = (
 _LISTED_MAX = 500  # others are found by completion, `index_documents` and `rag_search`
 _COMPLETIONS_MAX = 100
 _TEXT_CHARS_MAX = 19_000  # with what stands around it an answer stays below 20,000
+_TEXT_TYPES = frozenset({"application/json", "application/jsonl"})
 _BLOB_BYTES_MAX = 4 << 20
 
 
@@ -61,7 +62,7 @@ async def read(app: App, uri: str) -> list[ReadResourceContents]:
     """
     access, collection, entry = await find(app, uri)
     media_type = entry.properties.media_type
-    plain = media_type.startswith("text/") or media_type == "application/json"
+    plain = media_type.startswith("text/") or media_type in _TEXT_TYPES
     contents = [ReadResourceContents(_text(access, collection, entry), media_type if plain else "text/plain")]
     if access.view is MaskingClass.CLEAR and not plain:
         blob = await access.library.content(collection, entry.name, _BLOB_BYTES_MAX)

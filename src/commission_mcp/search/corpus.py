@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from commission_mcp.documents.draft import NAME_SEPARATOR, ROW_SEPARATOR
 from commission_mcp.documents.model import Chunk, Facts
 from commission_mcp.search.dense import DenseIndex
 from commission_mcp.search.embedding import Vectors
@@ -17,7 +18,7 @@ from commission_mcp.search.lexical import LexicalIndex, Passage, build_lexical
 from commission_mcp.search.routing import Router, is_label, label_of
 from commission_mcp.search.words import DEFAULT_LANGUAGE
 
-RECIPE = "lexical 2, dense 1"
+RECIPE = "lexical 3, dense 1"
 """What made the derived files: another recipe means making them anew."""
 
 _HEADER_SEPARATOR = " | "  # of `documents.chunking.header_of`: the title first, the sheet and the section last
@@ -157,4 +158,28 @@ def _passages(documents: Sequence[Listed]) -> Iterator[Passage]:
         name = " ".join(re.split(r"[\W_]+", PurePosixPath(listed.name).stem))
         for chunk in listed.chunks:
             header = chunk.header if name.casefold() in chunk.header.casefold() else f"{name} | {chunk.header}"
-            yield Passage(header, chunk.text, language)
+            yield Passage(header, _with_names_once(chunk.text), language)
+
+
+def _with_names_once(text: str) -> str:
+    """The rows of a table with each column's name where it stands first.
+
+    Every row carries the names of its columns, so that it can be read by itself; counted in each, they would outweigh
+    what the rows say.
+    """
+    if ROW_SEPARATOR not in text:
+        return text
+    named: set[str] = set()
+    lines = (_without_names(line.split(ROW_SEPARATOR), named) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+def _without_names(cells: Sequence[str], named: set[str]) -> str:
+    if len(cells) == 1:
+        return cells[0]
+    kept: list[str] = []
+    for cell in cells:
+        name, colon, value = cell.partition(NAME_SEPARATOR)
+        kept.append(value if colon and name in named else cell)
+        named.add(name)
+    return ROW_SEPARATOR.join(kept)

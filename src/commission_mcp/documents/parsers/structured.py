@@ -1,4 +1,8 @@
-"""JSON: objects and arrays to rows and paragraphs, each with its JSON Pointer; numbers stay as they are written."""
+"""JSON: objects and arrays to rows and paragraphs, each with its JSON Pointer; numbers stay as they are written.
+
+Of JSON lines, one value a line, each line is a row or a paragraph and is told by its number. Exports call them
+``.json`` too, so that is looked for wherever a file is no single value.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +38,58 @@ def parse(content: bytes, named: Format, draft: Draft, ocr: Ocr | None) -> None:
     Raises:
         Refused: It is no JSON, or nested deeper than any document.
     """
-    del named, ocr
+    del ocr
     text, _ = decoded_text(content)
+    reading = _Reading(draft)
     try:
-        value: Value = json.loads(
-            text,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
-            object_pairs_hook=lambda pairs: Fields(tuple((name, _scalar(value)) for name, value in pairs)),
-        )
+        if named.name == "JSON lines":
+            values = _lines(text)
+        else:
+            try:
+                values = {None: _value(text)}
+            except json.JSONDecodeError as error:
+                values = _other_lines(text, error)
     except json.JSONDecodeError as error:
         raise damaged(f"The file is no JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
     except RecursionError as error:
         raise damaged("The JSON is nested deeper than any document.") from error
-    _Reading(draft).take(_scalar(value), "", ())
+    for line, value in values.items():
+        reading.line = line
+        reading.take(value, "", ())
+
+
+def _value(text: str) -> Value:
+    value: object = json.loads(
+        text,
+        parse_int=str,
+        parse_float=str,
+        parse_constant=str,
+        object_pairs_hook=lambda pairs: Fields(tuple((name, _scalar(value)) for name, value in pairs)),
+    )
+    return _scalar(value)
+
+
+def _lines(text: str) -> dict[int | None, Value]:
+    """The values of JSON lines, by the number of their line."""
+    values: dict[int | None, Value] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                values[number] = _value(line)
+            except json.JSONDecodeError as error:
+                raise json.JSONDecodeError(error.msg, "\n" * (number - 1) + line, error.pos + number - 1) from error
+    return values
+
+
+def _other_lines(text: str, failure: json.JSONDecodeError) -> dict[int | None, Value]:
+    """JSON lines where a single value was expected; what is neither fails as the single value did."""
+    first = text.lstrip().partition("\n")[0].strip()
+    if not first.startswith(("{", "[")) or not first.endswith(("}", "]")):
+        raise failure
+    try:
+        return _lines(text)
+    except json.JSONDecodeError:
+        raise failure from None
 
 
 def _scalar(value: object) -> Value:
@@ -61,9 +102,12 @@ def _scalar(value: object) -> Value:
     return constants.get(value, str(value))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
+    """Where the reading stands: of JSON lines, in which."""
+
     draft: Draft
+    line: int | None = None
 
     def take(self, value: Value, path: str, section: tuple[str, ...]) -> None:
         """Add the blocks of a value."""
@@ -71,6 +115,8 @@ class _Reading:
             self._add(BlockKind.PARAGRAPH, named_cell(section[-1] if section else "", value), path, section)
         elif isinstance(value, list):
             self._take_array(value, path, section)
+        elif self.line is not None and not path and _is_flat(value):
+            self._add_row(value, path, section)
         else:
             self._take_object(value, path, section)
 
@@ -85,14 +131,25 @@ class _Reading:
     def _take_array(self, items: list[Value], path: str, section: tuple[str, ...]) -> None:
         for number, item in enumerate(items):
             inside = f"{path}/{number}"
-            if isinstance(item, Fields) and all(_is_plain(value) for _, value in item.pairs):
-                cells = [named_cell(name, _plain(value)) for name, value in item.pairs]
-                self.draft.add_row(cells, Place(section=section, path=inside))
+            if isinstance(item, Fields) and _is_flat(item):
+                self._add_row(item, inside, section)
             else:
                 self.take(item, inside, section)
 
+    def _add_row(self, item: Fields, path: str, section: tuple[str, ...]) -> None:
+        self.draft.add_row([named_cell(name, _plain(value)) for name, value in item.pairs], self._place(path, section))
+
     def _add(self, kind: BlockKind, text: str, path: str, section: tuple[str, ...]) -> None:
-        self.draft.add(kind, text, Place(section=section, path=path))
+        self.draft.add(kind, text, self._place(path, section))
+
+    def _place(self, path: str, section: tuple[str, ...]) -> Place:
+        if self.line is None:
+            return Place(section=section, path=path)
+        return Place(section=section, rows=(self.line, self.line))
+
+
+def _is_flat(item: Fields) -> bool:
+    return all(_is_plain(value) for _, value in item.pairs)
 
 
 def _is_plain(value: Value) -> bool:
