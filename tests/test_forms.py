@@ -165,6 +165,33 @@ async def test_a_person_may_take_longer_than_a_call(clean: str, demo_installatio
     assert answer["saved"]["1"] == METADATA
 
 
+async def test_what_others_do_while_a_form_is_open_is_kept(clean: str, demo_installation: Installation) -> None:
+    """A form takes minutes: another host changes the draft meanwhile, and then takes it away."""
+
+    @dataclass
+    class Interrupted(Person):
+        between: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+        async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+            await call(other, **self.between.pop(0))
+            return await super().__call__(context, params)
+
+    async with host(demo_installation, clean, None, ERAS[1]) as other:
+        draft = (await call(other, action="start", fields=METADATA))["draft_id"]
+        person = Interrupted(answers=[RULE, {"territory": "North"}])
+        person.between = [
+            {"draft_id": draft, "fields": {"description": "by the other host"}},
+            {"action": "cancel", "draft_id": draft},
+        ]
+        async with host(demo_installation, clean, person, ERAS[1]) as client:
+            answer = await call(client, draft_id=draft, phase=2)
+            gone = await client.call_tool("plan_wizard", {"draft_id": draft, "phase": 3})
+
+    assert answer["saved"]["1"]["description"] == "by the other host"
+    assert answer["saved"]["2"]["rules"][0]["category_type"] == "Tiered"
+    assert codes((gone.meta or {})["commission-mcp/problems"]) == {"E_NOT_FOUND"}
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_host_without_forms_is_never_asked(clean: str, demo_installation: Installation, era: str) -> None:
     async with host(demo_installation, clean, None, era) as client:

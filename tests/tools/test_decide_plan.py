@@ -358,3 +358,70 @@ async def test_who_decides_nothing_sees_nothing(
         waiting = (await call(other, "decide_plan"))["waiting"]
     mine = {row["plan_id"] for row in (await call(people.approver, "decide_plan"))["waiting"]}
     assert mine.isdisjoint(row["plan_id"] for row in waiting)
+
+
+async def test_two_hosts_that_edit_a_draft_at_once_lose_nothing(people: People, demo: Demo) -> None:
+    draft = (await call(people.author, "plan_wizard", action="start", fields={"plan_name": "Two hosts"}))["draft_id"]
+    changes = {name: value for name, value in FIELDS.items() if name != "tiers"}
+    async with demo("author", roles="plan_author") as other, anyio.create_task_group() as tasks:
+        for number, (name, value) in enumerate(changes.items()):
+            host = (people.author, other)[number % 2]
+
+            async def change(host: Client = host, field: dict[str, Any] = {name: value}) -> None:  # noqa: B006 - bound
+                await call(host, "plan_wizard", draft_id=draft, fields=field)
+
+            tasks.start_soon(change)
+    whole = await call(people.author, "plan_wizard", draft_id=draft, fields={"tiers": FIELDS["tiers"]})
+
+    assert whole["missing"] == whole["problems"] == []
+    saved = {**whole["saved"]["1"], **whole["saved"]["2"]["rules"][0], **whole["saved"]["3"]}
+    assert {name: saved[name] for name in changes} == changes
+
+
+async def test_two_hosts_that_submit_a_draft_at_once_make_one_version(people: People, demo: Demo) -> None:
+    started = await call(people.author, "plan_wizard", action="start", fields={**FIELDS, "plan_name": "Twice at once"})
+    review = await call(people.author, "plan_wizard", action="review", draft_id=started["draft_id"])
+    made: list[tuple[str, int]] = []
+
+    async def submit(host: Client) -> None:
+        plan = (await call(host, "plan_wizard", **review["next"]["arguments"]))["plan"]
+        made.append((plan["plan_id"], plan["version"]))
+
+    async with demo("author", roles="plan_author") as other, anyio.create_task_group() as tasks:
+        tasks.start_soon(submit, people.author)
+        tasks.start_soon(submit, other)
+
+    assert len(made) == 2
+    assert len(set(made)) == 1
+
+
+async def test_a_step_is_for_the_role_that_the_policy_names_at_the_time(
+    people: People, demo_installation: Installation
+) -> None:
+    async def policy(role: str) -> None:
+        async with operations(demo_installation.address) as connection:
+            await connection.execute(
+                "UPDATE cm.approval_policy SET deciding_role = %s"
+                " WHERE client_id = 'client-abc' AND step = 'manager_approval'",
+                [role],
+            )
+
+    started = await call(people.author, "plan_wizard", action="start", fields={**FIELDS, "plan_name": "Moved step"})
+    review = await call(people.author, "plan_wizard", action="review", draft_id=started["draft_id"])
+    try:
+        await policy("admin")
+        late = await people.author.call_tool("plan_wizard", review["next"]["arguments"])
+        again = await call(people.author, "plan_wizard", action="review", draft_id=started["draft_id"])
+        plan = (await call(people.author, "plan_wizard", **again["next"]["arguments"]))["plan"]
+        version = {"plan_id": plan["plan_id"], "version": plan["version"], "sha256": plan["sha256"]}
+        step = {"step": "manager_approval", "decision": "approve"}
+        stranger = await refused(people.approver, **version, **step)
+        await policy("approver")
+        decided_now = await call(people.approver, "decide_plan", **version, **step)
+    finally:
+        await policy("approver")
+
+    # What the author saw named another role, so it is reviewed again.
+    assert [problem["code"] for problem in (late.meta or {})["commission-mcp/problems"]] == ["E_REVISION"]
+    assert stranger == {"E_ROLE_REQUIRED"}
+    assert decided_now["plan"]["approvals"][0]["decision"] == "approved"

@@ -402,6 +402,7 @@ _PAYMENT = {
     "run_kind": "text",
     "paid_on": "date",
     "reference": "text",
+    "left_on": "date",
 }
 
 

@@ -58,7 +58,8 @@ class RunResult(BaseModel):
     by_status: dict[str, int] = Field(default_factory=dict, description="How many payouts have each status.")
     payments: list[Any] = Field(
         default_factory=list[Any],
-        description="{payee, currency, amount, carried, status, run_id, run_kind, paid_on, reference} each.",
+        description="{payee, currency, amount, carried, status, run_id, run_kind, paid_on, reference, left_on} each;"
+        " left_on: the payee's last day.",
     )
     problems: list[Any] = Field(description="{code, message, fix, path} each.")
     truncated: bool = Field(description="True when a list is longer than `max_items`.")
@@ -149,6 +150,7 @@ def _payments(period: str, shown: Payments, max_items: int) -> RunResult:
             "run_kind": payout.run_kind,
             "paid_on": None if payout.paid_on is None else payout.paid_on.isoformat(),
             "reference": payout.reference,
+            "left_on": None if payout.left_on is None else payout.left_on.isoformat(),
         }
         for payout in shown.payouts
     ]
@@ -325,6 +327,7 @@ def _payments_text(result: RunResult) -> str:
         [
             f"{p['payee']}: {p['amount']} {p['currency']} {p['status']}"
             + (f" on {p['paid_on']}, {p['reference']}" if p["paid_on"] else "")
+            + (f" (left on {p['left_on']})" if p["left_on"] else "")
             for p in result.payments
         ]
     )

@@ -63,7 +63,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class PayoutState:
-    """A payout of a run that counts, and how it stands."""
+    """A payout of a run that counts, and how it stands.
+
+    Attributes:
+        started_by: Who ran it.
+        user_id: Which user the payee is, if any.
+        left_on: The payee's last day of employment; None while employed.
+    """
 
     payout_id: UUID
     run_id: UUID
@@ -77,6 +83,7 @@ class PayoutState:
     status: str
     paid_on: date | None
     reference: str | None
+    left_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +293,7 @@ _RUNS: LiteralString = """SELECT r.run_id, r.kind FROM cm.calc_run r WHERE r.cli
 ORDER BY r.kind <> 'official', r.started_at, r.run_id"""
 _PAYOUTS: LiteralString = """
 SELECT o.payout_id, r.run_id, r.kind, r.started_by, o.payee_id, y.user_id, o.amount, o.carried_balance,
-  o.currency, o.status, e.paid_on, e.reference
+  o.currency, o.status, e.paid_on, e.reference, y.left_on
 FROM cm.payout o JOIN cm.calc_run r USING (client_id, run_id) JOIN cm.payee y USING (client_id, payee_id)
 LEFT JOIN cm.payout_event e ON e.client_id = o.client_id AND e.payout_id = o.payout_id AND e.status = 'paid'
 WHERE o.client_id = %s AND o.run_id = ANY (%s) ORDER BY r.kind <> 'official', r.started_at, o.payee_id, o.currency"""
