@@ -395,6 +395,33 @@ async def test_a_matrix_a_holdback_and_a_split_payout_are_run_and_released_later
     assert {kind for kind, _ in lines} == {"commission", "adjustment"}
 
 
+async def test_what_an_earlier_version_holds_back_is_released_by_it(payroll: Payroll) -> None:
+    """The version that has ended pays what it held, and its salary no more."""
+    held = {**FLAT, "holdback": {"percentage": 20, "until": {"days": 60}}}
+    await payroll.plan([held], valid="[2026-01-01,2026-08-01)", base_salary="100", status="superseded")
+    await payroll.plan([FLAT], version=2, valid="[2026-08-01,2027-01-01)", base_salary="100")
+    await payroll.sell("s1", "2026-07-03", "1000")
+    await payroll.sell("s2", "2026-09-03", "500")
+    async with payroll.caller() as client:
+        july = await run(client, "2026-07")
+        september = await run(client, "2026-09")
+
+    assert (paid(july), paid(september)) == ({"ann": "180.00"}, {"ann": "170.00"})
+
+
+async def test_a_late_refund_of_an_earlier_version_pays_its_salary_no_second_time(payroll: Payroll) -> None:
+    await payroll.plan([FLAT], valid="[2026-01-01,2026-08-01)", base_salary="100", status="superseded")
+    await payroll.plan([FLAT], version=2, valid="[2026-08-01,2027-01-01)", base_salary="100")
+    await payroll.sell("s1", "2026-07-03", "1000")
+    await payroll.sell("s2", "2026-08-03", "2000")
+    await payroll.sell("r1", "2026-08-09", "-1000", payee="", reverses_sale_id="s1")
+    async with payroll.caller() as client:
+        await run(client, "2026-07")
+        august = await run(client, "2026-08")
+
+    assert paid(august) == {"ann": "200.00"}
+
+
 async def test_overrides_go_up_the_managers_of_the_last_day(payroll: Payroll) -> None:
     overrides = [{"level": 1, "percentage": 2}, {"level": 2, "percentage": 1}]
     await payroll.plan([FLAT], overrides=overrides)
@@ -418,3 +445,17 @@ async def test_a_measure_counts_sales_that_another_rule_or_nobody_pays(payroll: 
         answer = await run(client, "2026-07")
 
     assert paid(answer) == {"ann": "100.00"}
+
+
+async def test_a_refund_inside_a_long_window_finds_the_version_that_paid(payroll: Payroll) -> None:
+    """The window of the version in force reaches back to before it; the sale that is taken back is not its own."""
+    await payroll.plan([FLAT], valid="[2026-01-01,2026-08-01)", status="superseded")
+    await payroll.plan([{**FLAT, "accumulation": "year"}], version=2, valid="[2026-08-01,2027-01-01)")
+    await payroll.sell("s1", "2026-07-03", "1000")
+    await payroll.sell("s2", "2026-08-03", "2000")
+    await payroll.sell("r1", "2026-08-09", "-1000", payee="", reverses_sale_id="s1")
+    async with payroll.caller() as client:
+        await run(client, "2026-07")
+        august = await run(client, "2026-08")
+
+    assert paid(august) == {"ann": "100.00"}

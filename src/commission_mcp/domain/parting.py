@@ -53,6 +53,8 @@ def _posted(claim: Claim, day: date | None, schedule: Schedule) -> Period:
 
 def mean_share(amounts: Sequence[Decimal], shares: Sequence[Decimal]) -> Decimal:
     """The mean of the shares of sales, weighted by what each earns; plain where none earns anything."""
+    if len(set(shares)) == 1:
+        return shares[0]
     weights = [abs(amount) for amount in amounts]
     whole = sum(weights, ZERO)
     if not whole:

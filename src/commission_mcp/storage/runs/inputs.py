@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from commission_mcp.domain.calculation import ENGINE_VERSION
@@ -80,13 +80,15 @@ async def load_inputs(
     """
     span = period.span
     live = list(versions) if versions is not None else await versions_in_force(writing, span.start, span.end)
+    if versions is None:
+        live += await _still_holding(writing, live, span)
     together = _around(live, span)
     reader = SalesReader(writing, span.end)
     shared = any(_shared(stored.plan) for stored in live)
     await reader.read(Period(together.start, span.end), None if shared else payees)
     late = [
         found
-        for found in await late_refunds(writing, span, together.start)
+        for found in await late_refunds(writing, span, span.start)
         if shared or payees is None or found[0] in payees
     ]
     if late:
@@ -119,8 +121,24 @@ async def _take_late(
     pooled = any(_shared(stored.plan) for stored in earlier)
     await reader.read(span, None if pooled else frozenset(payee for payee, _ in late))
     have = {(stored.plan_id, stored.version, stored.plan.valid_from) for stored in live}
-    live += [stored for stored in earlier if (stored.plan_id, stored.version, stored.plan.valid_from) not in have]
+    live += [
+        _ended(stored) for stored in earlier if (stored.plan_id, stored.version, stored.plan.valid_from) not in have
+    ]
     return live, Period(min(span.start, together.start), together.end)
+
+
+async def _still_holding(writing: Writing, live: Sequence[StoredPlan], span: Period) -> list[StoredPlan]:
+    """Versions that ended before a period and may still hold back something of what their sales have earned."""
+    earlier = await versions_in_force(writing, date.min, span.start - timedelta(days=1))
+    have = {(stored.plan_id, stored.version, stored.plan.valid_from) for stored in live}
+    holding = [stored for stored in earlier if any(rule.holdback for rule in stored.plan.rules)]
+    ended = [stored for stored in holding if (stored.plan_id, stored.version, stored.plan.valid_from) not in have]
+    return [replace(found, plan=replace(found.plan, overrides=())) for found in map(_ended, ended)]
+
+
+def _ended(stored: StoredPlan) -> StoredPlan:
+    """A version that is no longer in force: it settles what its sales earn, and owes no draw and no salary."""
+    return replace(stored, plan=replace(stored.plan, draw=None, base_salary=None, total_floor=None))
 
 
 def _around(live: Sequence[StoredPlan], span: Period) -> Period:
