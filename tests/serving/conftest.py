@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,46 @@ KEY = "a key for the tokens of the test installation, long enough"
 STATE_KEY = b"s" * 32
 
 
+class Wire:
+    """A connection as bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, sent: bytes) -> None:
+        """Send it now."""
+        self._writer.write(sent)
+
+    async def answer(self) -> bytes:
+        """One answer that says its length."""
+        with anyio.fail_after(30):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            return head + await self._reader.readexactly(length)
+
+    async def line(self) -> bytes:
+        """The next line."""
+        with anyio.fail_after(30):
+            return await self._reader.readuntil(b"\r\n")
+
+    async def rest(self) -> bytes:
+        """All that comes until the connection closes, or is reset."""
+        received = bytearray()
+        with anyio.fail_after(30), suppress(ConnectionError):
+            while more := await self._reader.read(65_536):
+                received += more
+        return bytes(received)
+
+    def end(self) -> None:
+        """Send nothing more, and say so."""
+        self._writer.write_eof()
+
+    def stop_reading(self) -> None:
+        """Leave what comes where it is."""
+        self._writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - it is one that reads too
+
+
 @dataclass(frozen=True)
 class HttpServer:
     """A running server."""
@@ -46,6 +86,12 @@ class HttpServer:
     def base(self) -> str:
         """Its address without the path of the protocol."""
         return self.url.removesuffix("/mcp")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Its host and port."""
+        host, port = self.base.removeprefix("http://").split(":")
+        return host, int(port)
 
     @property
     def rules(self) -> TokenRules:
@@ -80,6 +126,17 @@ class HttpServer:
             McpClient(streamable_http_client(url, http_client=http), mode=mode) as client,
         ):
             yield client
+
+    @asynccontextmanager
+    async def wire(self, connected: socket.socket | None = None) -> AsyncGenerator[Wire]:
+        """A connection as bytes, or what a connected socket is for that."""
+        if connected is None:
+            connected = socket.create_connection(self.address)
+        reader, writer = await asyncio.open_connection(sock=connected)
+        try:
+            yield Wire(reader, writer)
+        finally:
+            writer.close()
 
     async def post(self, token: str | None, query: str = "", **headers: str) -> httpx2.Response:
         """One bare request for the list of tools."""

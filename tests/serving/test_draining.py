@@ -24,40 +24,6 @@ PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIST = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}'
 
 
-class Wire:
-    """A connection as bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, sent: bytes) -> None:
-        """Send it now."""
-        self._writer.write(sent)
-
-    async def answer(self) -> bytes:
-        """One answer that says its length."""
-        with anyio.fail_after(30):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            return head + await self._reader.readexactly(length)
-
-    async def rest(self) -> bytes:
-        """All that comes until the connection closes."""
-        with anyio.fail_after(30):
-            return await self._reader.read()
-
-
-@asynccontextmanager
-async def wire(server: HttpServer) -> AsyncGenerator[Wire]:
-    host, port = server.base.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        yield Wire(reader, writer)
-    finally:
-        writer.close()
-
-
 @asynccontextmanager
 async def retiring(serving: Serving, linger_s: float = LONG_S) -> AsyncGenerator[tuple[HttpServer, threading.Event]]:
     """A server that retires when the event is set."""
@@ -80,7 +46,7 @@ def is_last(answer: bytes) -> bool:
 
 
 async def test_a_connection_without_a_request_is_served_once_more(serving: Serving) -> None:
-    async with retiring(serving) as (server, told), wire(server) as fresh, wire(server) as kept:
+    async with retiring(serving) as (server, told), server.wire() as fresh, server.wire() as kept:
         kept.send(PROBE)
         before = await kept.answer()
         told.set()
@@ -94,7 +60,7 @@ async def test_a_connection_without_a_request_is_served_once_more(serving: Servi
 
 
 async def test_a_request_that_has_begun_is_answered(serving: Serving) -> None:
-    async with retiring(serving) as (server, told), wire(server) as in_head, wire(server) as in_body:
+    async with retiring(serving) as (server, told), server.wire() as in_head, server.wire() as in_body:
         head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + server.token().encode()
         head += b"\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
         head += b"Mcp-Protocol-Version: 2025-11-25\r\nContent-Length: %d\r\n\r\n" % len(LIST)
@@ -123,18 +89,16 @@ async def test_a_connection_that_is_just_being_accepted_is_served(serving: Servi
         for _ in range(steps):
             await asyncio.sleep(0)
         server.server.drain()
-        reader, writer = await asyncio.open_connection(sock=client)
-        served = Wire(reader, writer)
-        served.send(PROBE if asks else b"")
-        answer = await served.rest()
-        writer.close()
+        async with server.wire(client) as served:
+            served.send(PROBE if asks else b"")
+            answer = await served.rest()
         told.set()
 
     assert is_last(answer) if asks else answer == b""
 
 
 async def test_a_connection_that_asks_nothing_is_closed_after_a_moment(serving: Serving) -> None:
-    async with retiring(serving, linger_s=0.05) as (server, told), wire(server) as fresh, wire(server) as kept:
+    async with retiring(serving, linger_s=0.05) as (server, told), server.wire() as fresh, server.wire() as kept:
         kept.send(PROBE)
         await kept.answer()
         told.set()
@@ -145,7 +109,7 @@ async def test_a_connection_that_asks_nothing_is_closed_after_a_moment(serving: 
 
 async def test_a_request_on_the_heels_of_the_last_one_is_answered_too(serving: Serving) -> None:
     """One whose first bytes are here when the moment is over is waited for."""
-    async with retiring(serving, linger_s=0.05) as (server, told), wire(server) as kept, wire(server) as idle:
+    async with retiring(serving, linger_s=0.05) as (server, told), server.wire() as kept, server.wire() as idle:
         kept.send(PROBE)
         await kept.answer()
         kept.send(PROBE[:20])
@@ -161,7 +125,7 @@ async def test_a_server_that_stops_still_takes_connections_for_a_moment_but_is_n
     async with serving.run_with(serving.settings(), linger_s=2.0) as server:
         server.server.should_exit = True
         await until_draining(server)
-        async with wire(server) as probe, wire(server) as ready:
+        async with server.wire() as probe, server.wire() as ready:
             probe.send(PROBE)
             ready.send(PROBE.replace(b"healthz", b"readyz"))
             answers = [await probe.rest(), await ready.rest()]

@@ -172,7 +172,7 @@ async def roll(process: anyio.abc.Process) -> None:
     """Have all workers replaced."""
     before = children(process.pid)
     process.send_signal(signal.SIGHUP)
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         while before & children(process.pid) or len(children(process.pid)) != len(before):
             await anyio.sleep(0.05)
 

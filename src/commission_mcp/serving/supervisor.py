@@ -22,9 +22,12 @@ from typing import TypeAlias
 WorkerMain: TypeAlias = Callable[[socket.socket, "Line"], None]
 """What a worker does, given the listening socket and its line; it must be importable by its name."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Where there are no hang-ups, nothing asks for a replacement.
+_HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+_SIGNALS = tuple(number for number in (signal.SIGTERM, signal.SIGINT, _HANG_UP) if number is not None)
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
+_STARTS_WITHIN_S = 180.0
 _TICKS_A_BEAT = 10
 
 _log = logging.getLogger("commission_mcp.http")
@@ -83,7 +86,7 @@ class Supervisor:
         main: What each worker does.
         listening: The socket, bound; it is closed when everything stops, so that further callers are refused at once.
         count: How many workers.
-        silent_s: After how long without a sign of life a worker is replaced.
+        silent_s: After how long without a sign of life a worker that served is replaced.
         ends_within_s: After how long a worker that was told to end is killed.
     """
 
@@ -124,7 +127,7 @@ class Supervisor:
         return received.recv(100)
 
     def _obey(self, number: int) -> None:
-        if number == signal.SIGHUP:
+        if number == _HANG_UP:
             _log.info("replacing the workers")
             self._outdated = [worker for worker in self._workers if not worker.retiring]
         elif not self._is_stopping:
@@ -155,7 +158,9 @@ class Supervisor:
 
     def _patience_s(self, worker: _Worker) -> float:
         """For how long it may be silent. One that is ending says nothing any more."""
-        return self._ends_within_s if worker.retiring or self._is_stopping else self._silent_s
+        if worker.retiring or self._is_stopping:
+            return self._ends_within_s
+        return self._silent_s if worker.serves else _STARTS_WITHIN_S
 
     def _bury(self, worker: _Worker, now_s: float) -> None:
         worker.process.join()
@@ -197,7 +202,8 @@ class Supervisor:
 
 def _work(main: WorkerMain, listening: socket.socket, pipe: Connection) -> None:
     # A hang-up reaches the whole group of processes; what it means is for the supervisor to say.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if _HANG_UP is not None:
+        signal.signal(_HANG_UP, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
         main(listening, Line(pipe))
 

@@ -26,6 +26,7 @@ from commission_mcp.settings import Settings
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 75  # longer than load balancers keep a connection, so that they never reuse one that is closing
 _WORKER_SILENT_S = 30.0
+_FILES_MAX, _FILES_OF_OUR_OWN = 65_536, 256
 _WORKER_CLOSES_S = 15.0
 
 _log = logging.getLogger("commission_mcp.http")
@@ -101,9 +102,24 @@ def http_config(application: HttpApplication, settings: Settings) -> uvicorn.Con
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        limit_concurrency=_connections_max(),
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.http_drain_timeout_s,
     )
+
+
+def _connections_max() -> int | None:
+    """How many connections a process can hold and still open files and connections of its own."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = soft if hard == resource.RLIM_INFINITY else hard
+    wanted = min(max(files, soft), _FILES_MAX)
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted - _FILES_OF_OUR_OWN, _FILES_OF_OUR_OWN)
 
 
 async def _state_key(settings: Settings) -> bytes:
