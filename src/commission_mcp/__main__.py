@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from commission_mcp.cli import run
+import sys
+
+_INTERRUPTED_EXIT = 130
 
 
 def main() -> None:
     """Run the command line."""
-    run()
+    try:
+        from commission_mcp.cli import run  # noqa: PLC0415 - an interrupt while it is imported ends quietly, too
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED_EXIT)
 
 
 if __name__ == "__main__":

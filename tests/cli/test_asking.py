@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
@@ -114,6 +115,33 @@ def test_no_color_is_heeded(variables: dict[str, str]) -> None:
     assert "\x1b[" not in at_a_terminal({**variables, "NO_COLOR": "1"}, "query", "SELECT 1 AS a").replace(
         "\x1b[1m", ""
     ).replace("\x1b[0m", "")
+
+
+def test_a_row_that_is_wider_than_the_terminal_is_printed_with_a_value_on_each_line(variables: dict[str, str]) -> None:
+    wide = at_a_terminal(variables, "query", "SELECT repeat('x', 70) AS a, 1.50 AS amount, repeat('y', 70) AS b")
+
+    assert re.search(r"(?m)^amount +1.50", wide)
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT * FROM sales, payees"])
+def test_a_reader_that_goes_away_ends_a_command_quietly(variables: dict[str, str], sql: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "commission_mcp", "query", "--all", sql]
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=variables, check=False)
+    os.close(writing)
+
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full here")
+def test_output_that_finds_no_room_is_said_and_is_no_crash(variables: dict[str, str]) -> None:
+    command = [sys.executable, "-u", "-m", "commission_mcp", "query", "SELECT 1"]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=variables, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(b"The output could not be written")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import anyio
@@ -100,6 +101,17 @@ def test_a_client_takes_the_defaults_of_its_region(client_added: Terminal) -> No
     assert "acme" in listed
     assert "EUR" in listed
     assert "enterprise" in listed
+
+
+def test_clients_are_listed_for_programs_too(client_added: Terminal) -> None:
+    listed = json.loads(client_added.run("client", "list", "--json").stdout)
+
+    assert [(client["client_id"], client["active"]) for client in listed] == [("acme", True)]
+    assert client_added.run("client", "list").stdout.startswith(b"client_id,name,")
+
+
+def test_the_version_is_that_of_the_package(terminal: Terminal) -> None:
+    assert terminal.run("--version").stdout == f"commission-mcp {metadata.version('commission-mcp')}\n".encode()
 
 
 def test_a_client_is_added_once(client_added: Terminal) -> None:

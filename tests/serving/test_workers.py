@@ -363,7 +363,7 @@ def test_users_are_listed_with_their_roles(environment: dict[str, str]) -> None:
     run(environment, "user", "set", "bob", "--client", "acme", "--roles", "auditor,payee", "--disable")
     listed = run(environment, "user", "list", "--client", "acme").stdout.splitlines()
 
-    assert "acme bob commission-mcp bob auditor,payee (disabled)" in listed
+    assert 'acme,bob,commission-mcp,bob,"auditor,payee",false' in listed
     assert (
         "E_CLIENT_UNKNOWN"
         in run(environment, "user", "set", "eve", "--client", "nobody", "--roles", "analyst", expected=2).stderr

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from typing import Annotated, TypeVar
 
 import typer
 
+from commission_mcp import __version__
 from commission_mcp.cli import (
     ask,
     audit,
@@ -31,7 +35,9 @@ from commission_mcp.cli.report import report
 from commission_mcp.cli.run import run as run_period
 from commission_mcp.errors import Refused
 
-_REFUSED_EXIT = 2
+E = TypeVar("E", bound=Exception)
+
+_FAILED_EXIT, _REFUSED_EXIT = 1, 2
 
 commands = typer.Typer(
     name="commission-mcp",
@@ -69,20 +75,58 @@ commands.add_typer(plan.commands, name="plan")
 commands.add_typer(user.commands, name="user")
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
+    if wanted:
+        typer.echo(f"commission-mcp {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """An MCP server for the people who run sales commissions."""
+    del version
+
+
 def run() -> None:
-    """Run a command; a refusal is printed with its fix and ends with exit code 2."""
+    """Run a command; a refusal is printed with its fix and ends with exit code 2.
+
+    Where nobody reads its output any more, such as after `| head`, it ends quietly with exit code 1, and says so where
+    there is no room for it.
+    """
     refusals: list[Refused] = []
+    lost: list[OSError] = []
     try:
-        commands()
+        try:
+            commands()
+        finally:
+            sys.stdout.flush()  # here, where it can be said what is wrong with it
     except* Refused as group:
         refusals = _leaves(group)
+    except* OSError as group:
+        lost = _leaves(group)
+        if {error.errno for error in lost} - {errno.EPIPE, errno.ENOSPC}:
+            raise
+    if lost:
+        _end_without_output(lost[0])
     if refusals:
         sys.stderr.write("".join(f"{refused}\n" for refused in refusals))
         sys.exit(_REFUSED_EXIT)
 
 
-def _leaves(group: BaseExceptionGroup[Refused]) -> list[Refused]:
-    """The refusals of a group; one that went through tasks comes in groups of groups."""
+def _end_without_output(error: OSError) -> None:
+    # What is still to be written would fail again when the process ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.ENOSPC:
+        sys.stderr.write(f"The output could not be written: {error.strerror}.\n")
+    sys.exit(_FAILED_EXIT)
+
+
+def _leaves(group: BaseExceptionGroup[E]) -> list[E]:
+    """The exceptions of a group; one that went through tasks comes in groups of groups."""
     return [
         leaf
         for found in group.exceptions

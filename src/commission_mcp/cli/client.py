@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 import typer
 
 from commission_mcp.cli.options import DataDirectory, EnvFile, load, os_user
+from commission_mcp.cli.output import AsCsv, AsJson, Form, form, print_rows
 from commission_mcp.errors import Code, Problem, Refused
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def set_(
 
 
 @commands.command("list")
-def list_(data_directory: DataDirectory = None, env_file: EnvFile = None) -> None:
+def list_(
+    as_json: AsJson = False, as_csv: AsCsv = False, data_directory: DataDirectory = None, env_file: EnvFile = None
+) -> None:
     """List all clients."""
 
     async def work(connection: Administration, _credentials: Credentials, _limits: LoginLimits) -> list[Client]:
@@ -159,7 +162,7 @@ def list_(data_directory: DataDirectory = None, env_file: EnvFile = None) -> Non
 
         return await list_clients(connection)
 
-    _show(_run(work, data_directory, env_file))
+    _show(_run(work, data_directory, env_file), form(as_json=as_json, as_csv=as_csv))
 
 
 @commands.command("disable")
@@ -276,16 +279,13 @@ def _malformed(option: str, text: str, form: str) -> Refused:
     return Refused(Problem(Code.ARGUMENT, f"{text!r} cannot be read.", f"Write {form}.", option))
 
 
-def _show(clients: list[Client]) -> None:
-    from dataclasses import fields
+def _show(clients: list[Client], wanted: Form | None = None) -> None:
+    from dataclasses import asdict, fields
 
-    from rich.console import Console
-    from rich.table import Table
+    from commission_mcp.client import Rows
+    from commission_mcp.storage import Client
 
-    table = Table()
-    for field in fields(clients[0]) if clients else ():
-        table.add_column(field.name)
-    for client in clients:
-        table.add_row(*(str(getattr(client, field.name) or "") for field in fields(client)))
-    console = Console()
-    console.print(table if clients else "No clients yet: `commission-mcp client add ID --name NAME`, or `demo`.")
+    types = {field.name: "bool" if field.name == "active" else "text" for field in fields(Client)}
+    print_rows([Rows.of_records(types, [asdict(client) for client in clients])], wanted or form())
+    if not clients:
+        typer.echo("No clients yet: `commission-mcp client add ID --name NAME`, or `demo`.", err=True)

@@ -49,9 +49,7 @@ def import_file(
                     connection, client, Kind(kind), file, source_system=source_system, progress=progress
                 )
             facts |= {name: count for name, count in asdict(done).items() if name != "kind"}
-        typer.echo(
-            f"{done.rows_read} rows read: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were.",
-            err=True,
-        )
+        counts = f"{done.inserted} new, {done.updated} changed, {done.unchanged} as they were"
+        typer.echo(f"{kind}: {done.rows_read} read, {counts}.", err=True)
 
     anyio.run(run)

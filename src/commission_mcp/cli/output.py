@@ -19,6 +19,9 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON: an 
 AsCsv: TypeAlias = Annotated[bool, typer.Option("--csv", help="Print CSV, as into a pipe or file anyway.")]
 
 
+_RECORDS_MAX, _BETWEEN = 20, " | "
+
+
 class Form(StrEnum):
     """How rows are printed."""
 
@@ -27,7 +30,7 @@ class Form(StrEnum):
     JSON = "json"
 
 
-def form(*, as_json: bool, as_csv: bool) -> Form:
+def form(*, as_json: bool = False, as_csv: bool = False) -> Form:
     """The form that was asked for, or that fits where stdout goes."""
     if as_json:
         return Form.JSON
@@ -60,16 +63,27 @@ def printable(text: str) -> str:
 
 
 def _print_table(page: Rows) -> None:
+    """A table; a few rows that are wider than a line are printed with a value on each line, since no cell would fit."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    cells = [[printable(_cell(value)) for value in row] for row in page]
+    names = [printable(column.name) for column in page.columns]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    if len(cells) <= _RECORDS_MAX and sum(widths) + len(_BETWEEN) * len(widths) > console.width:
+        for number, row in enumerate(cells, 1):
+            console.print(Text(f"-- {number}", style="dim"))
+            for name, cell in zip(names, row, strict=True):
+                console.print(Text(f"{name:{max(map(len, names))}}  {cell}"))
+        return
     table = Table(show_edge=False, header_style="bold")
-    for column in page.columns:
-        table.add_column(Text(printable(column.name)), justify="right" if column.is_number else "left", overflow="fold")
-    for row in page:
-        table.add_row(*(Text(printable(_cell(value))) for value in row))
-    Console().print(table)
+    for column, name in zip(page.columns, names, strict=True):
+        table.add_column(Text(name), justify="right" if column.is_number else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _print_csv(pages: Iterable[Rows]) -> None:

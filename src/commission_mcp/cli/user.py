@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, Roles, load, os_user, roles_of
+from commission_mcp.cli.output import AsCsv, AsJson, form, print_rows
 
 commands = typer.Typer(help="Add, change, list and disable the users of clients.", no_args_is_help=True)
+
+
+_COLUMNS = {
+    "client_id": "text",
+    "user_id": "text",
+    "issuer": "text",
+    "subject": "text",
+    "roles": "text",
+    "active": "bool",
+}
 
 
 @commands.command("set")
@@ -53,7 +65,13 @@ def set_(
 
 
 @commands.command("list")
-def list_(client_id: ClientOption = None, data_directory: DataDirectory = None, env_file: EnvFile = None) -> None:
+def list_(
+    client_id: ClientOption = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    data_directory: DataDirectory = None,
+    env_file: EnvFile = None,
+) -> None:
     """List the users of a client, or of all."""
     import anyio
 
@@ -61,12 +79,14 @@ def list_(client_id: ClientOption = None, data_directory: DataDirectory = None, 
 
     async def run() -> None:
         from commission_mcp.app import open_operations
+        from commission_mcp.client import Rows
         from commission_mcp.storage.users import list_users
 
         async with open_operations(loaded.settings) as connection:
             users = await list_users(connection, [client_id] if client_id else [])
-        for client, user in users:
-            state = "" if user.active else " (disabled)"
-            typer.echo(f"{client} {user.user_id} {user.issuer} {user.subject} {','.join(sorted(user.roles))}{state}")
+        records = [
+            {"client_id": client, **asdict(user), "roles": ",".join(sorted(user.roles))} for client, user in users
+        ]
+        print_rows([Rows.of_records(_COLUMNS, records)], form(as_json=as_json, as_csv=as_csv))
 
     anyio.run(run)

@@ -42,12 +42,12 @@ async def stdio(loaded: Loaded) -> Findings:
     started_s = perf_counter()
     process = await anyio.open_process([sys.executable, *arguments], stderr=subprocess.DEVNULL)
     try:
-        lines = await _spoken(process)
+        lines, answered_s = await _spoken(process)
     finally:
         with suppress(ProcessLookupError):  # it has ended by itself
             process.kill()
         await process.wait()
-    elapsed_ms = (perf_counter() - started_s) * 1000
+    elapsed_ms = (answered_s - started_s) * 1000
     foreign = [line for line in lines if _message(line) is None]
     if foreign:
         message = f"Something else than the protocol comes out of stdout: {foreign[0][:80]!r}."
@@ -92,21 +92,22 @@ async def _clients(loaded: Loaded) -> set[str] | None:
     return {str(row[0]) for row in rows}
 
 
-async def _spoken(process: Process) -> list[str]:
-    """What comes out of stdout: until the tools are listed, and then until the process has ended by itself."""
+async def _spoken(process: Process) -> tuple[list[str], float]:
+    """What comes out of stdout, until the process has ended by itself; and when the tools were listed."""
     received = b""
     if process.stdin is None or process.stdout is None:
-        return []
+        return [], perf_counter()
     with anyio.move_on_after(_PATIENCE_S), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
         for message in _MESSAGES:
             await process.stdin.send(json.dumps(message).encode() + b"\n")
         while not any(_answers(line) for line in received.decode(errors="replace").splitlines()):
             received += await process.stdout.receive()
+    answered_s = perf_counter()
     with anyio.move_on_after(_ENDING_S), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
         await process.stdin.aclose()
         while True:  # what was printed early may come out last
             received += await process.stdout.receive()
-    return [line for line in received.decode(errors="replace").splitlines() if line.strip()]
+    return [line for line in received.decode(errors="replace").splitlines() if line.strip()], answered_s
 
 
 def _answers(line: str) -> bool:
