@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 import anyio
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 from mcp.client import Client as McpClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -43,6 +44,10 @@ from commission_mcp.storage import (
     prepare,
 )
 from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
+
+# How long a drawn example takes says nothing about the product, and a busy machine takes as long as it likes.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 DEBIAN_POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEST_SECRET = "a secret of the test installation, 32 characters or more"  # noqa: S105 - guards test data only

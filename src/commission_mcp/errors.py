@@ -187,6 +187,7 @@ class Code(StrEnum):
     APPROVAL_IGNORED = "W_APPROVAL_IGNORED"  # an outcome of an approval that the caller stated
     CREDIT_TOTAL = "W_CREDIT_TOTAL"  # credits of a sale do not add up to 100 %
     SEVERAL_PERIODS = "W_SEVERAL_PERIODS"  # sales of several periods under a schedule that was not stated
+    NO_EVENT = "W_NO_EVENT"  # what is held back waits for an event that stored sales do not tell
     UNMATCHED = "W_UNMATCHED"  # sales that earned nothing
     PLAN_OVERLAP = "W_PLAN_OVERLAP"  # another live plan pays for the same
     VERSION_PENDING = "W_VERSION_PENDING"  # an earlier version still waits for decisions

@@ -485,6 +485,7 @@ def test_the_wizard_takes_second_measures_holdbacks_and_split_payouts() -> None:
     assessment = assess(draft, known)
 
     assert (assessment.missing, assessment.problems) == ((), ())
+    assert ("W_NO_EVENT", "holdback") in codes(assessment)
     assert assessment.plan is not None
     assert assessment.definition is not None
     assert parse_plan(assessment.definition)[0] == assessment.plan
@@ -495,6 +496,14 @@ def test_the_wizard_takes_second_measures_holdbacks_and_split_payouts() -> None:
         ("rule 1, gm from 0 to below 20", "2000.00"),
         ("rule 1, gm from 20", "3000.00"),
     ]
+
+
+def test_a_measure_that_the_plan_does_not_define_is_a_problem() -> None:
+    """A run could not know it: figures that no sale tells are not stored."""
+    assessment = assess(whole(gates=[{"measure": "margn", "at_least": 20}], measures=[{"name": "margin"}]), KNOWN)
+
+    assert [(str(problem.code), problem.path) for problem in assessment.problems] == [("E_NO_MEASURE", "gates")]
+    assert "'margin'" in assessment.problems[0].fix
 
 
 def test_a_change_moves_every_column_of_a_matrix() -> None:

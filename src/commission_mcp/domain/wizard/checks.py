@@ -171,6 +171,7 @@ def _of_plan(draft: Draft, plan: Plan) -> Iterator[Problem]:
     for index, rule in enumerate(plan.rules[: len(draft.rules)]):
         yield from _inside(plan, rule.valid_from, rule.valid_to, f"rules[{index}]")
         yield from _limits(rule, f"rules[{index}]")
+        yield from _told(plan, rule, f"rules[{index}]")
     for index, assignment in enumerate(plan.assignments):
         yield from _inside(plan, assignment.valid_from, assignment.valid_to, f"assignments[{index}]")
         if assignment.valid_from and assignment.valid_to and assignment.valid_from > assignment.valid_to:
@@ -196,6 +197,32 @@ def _counts(plan: Plan) -> Iterator[Problem]:
         message = f"The assignments name {combinations_named:,} combinations."
         fix = f"Have at most {ASSIGNMENTS_MAX:,}; name a territory or product above instead of each below."
         yield Problem(Code.LIMIT, message, fix, "assignments")
+
+
+def _told(plan: Plan, rule: Rule, path: str) -> Iterator[Problem]:
+    """What a rule asks, and nothing that is stored tells: a run could never pay it in full."""
+    asked = {
+        "gates": {gate.measure for gate in rule.gates},
+        "modifiers": {modifier.measure for modifier in rule.modifiers},
+        "columns": set[str | None]() if rule.columns is None else {rule.columns.measure},
+    }
+    known = {measure.name for measure in plan.measures}
+    for name, measures in asked.items():
+        for measure in sorted(found for found in measures if found is not None and found not in known):
+            yield Problem(
+                Code.NO_MEASURE,
+                f"The plan does not say what {measure[:60]!r} measures, and no sale tells it.",
+                f'{nearest(measure, known)}Define it: `measures` [{{"name": "{measure[:60]}", "range_type": ...}}].',
+                f"{path}.{name}",
+            )
+    events = sorted({part.event for part in rule.holdback if part.event is not None})
+    if events:
+        yield Problem(
+            Code.NO_EVENT,
+            f"What is held back until {', '.join(events)[:80]} stays held: stored sales do not tell events.",
+            'Release it by {"days": 90}, a day or "end of quarter", or pay it by adjustments.',
+            f"{path}.holdback",
+        )
 
 
 def _limits(rule: Rule, path: str) -> Iterator[Problem]:
