@@ -235,3 +235,13 @@ def test_a_column_s_name_counts_once_however_many_rows_carry_it() -> None:
         ("plan.md", 1),
         ("payees.csv", 1),
     ]
+
+
+@pytest.mark.parametrize("other", ["Q3", "Q4 2025", "SKU-8848"])
+def test_another_quarter_or_product_is_another_statement(other: str) -> None:
+    text = "Whoever reaches the quota of the period with this product gets the bonus of the territory, paid in {}."
+    shelf = {"a.md": [text.format("Q4 SKU-8847")], "b.md": [text.format(other)], "c.md": [text.format("q4 sku-8847")]}
+    searched = [corpus(shelf, None)]
+    hits = rank("quota bonus", searched, None, NO_WORDS, limit=5)
+
+    assert sorted(len(hit.alike) for hit in hits) == [0, 1]

@@ -70,6 +70,15 @@ class LexicalIndex:
         number = self.terms.get(term)
         return 0 if number is None else int(self.starts[number + 1] - self.starts[number])
 
+    def holds(self, term: str, row: int) -> bool:
+        """Whether a passage holds a term."""
+        number = self.terms.get(term)
+        if number is None:
+            return False
+        rows = self.rows[self.starts[number] : self.starts[number + 1]]  # ascending
+        at = int(np.searchsorted(rows, row))
+        return at < len(rows) and int(rows[at]) == row
+
     def scores(self, weights: Mapping[str, float], mean_length: float) -> Scores:
         """The score of each passage for terms with these weights, idf included."""
         norms = K1 * (1 - B + B * self.lengths / np.float32(mean_length or 1))

@@ -18,7 +18,7 @@ from commission_mcp.search.lexical import inverse_frequencies, mean_length
 from commission_mcp.search.lexicon import Lexicon
 from commission_mcp.search.question import Question, understand
 from commission_mcp.search.routing import affinities
-from commission_mcp.search.words import words
+from commission_mcp.search.words import said
 
 ROUTING_WEIGHT = 0.6
 """What a document that answers to everything a question names is given on top of a passage's score of 0 to 1."""
@@ -238,10 +238,9 @@ class _Search:
         corpus = self._corpora[number]
         document = int(corpus.document_of[row])
         chunk = corpus.chunk(row)
-        present = {word for word, _ in words(f"{chunk.header} {chunk.text}", corpus.documents[document].facts.language)}
         by_weight = sorted(self._weights.items(), key=lambda entry: -entry[1])
         why = Why(
-            tuple(term for term, _ in by_weight if term in present),
+            tuple(term for term, _ in by_weight if corpus.lexical.holds(term, row)),
             float(self._lexical[number][row]),
             float(self._cosines(number, np.array([row]))[0]) if self._meant[number] else None,
             float(self._routing[number][document]),
@@ -258,15 +257,12 @@ class _Said:
 
     @classmethod
     def by(cls, text: str) -> _Said:
-        told = list(words(text))
-        return cls(
-            frozenset(word for word, is_number in told if not is_number),
-            tuple(word for word, is_number in told if is_number),
-        )
+        return cls(*said(text))
 
     def is_like(self, other: _Said) -> bool:
         """Whether they say the same: one rate more or less is a difference."""
-        if self.numbers != other.numbers:
+        fewer, more = sorted((len(self.words), len(other.words)))
+        if self.numbers != other.numbers or fewer < _ALIKE_MIN * more:
             return False
         return len(self.words & other.words) >= _ALIKE_MIN * len(self.words | other.words)
 

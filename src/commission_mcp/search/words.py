@@ -37,6 +37,9 @@ _TOKEN = re.compile(
     rf"|(?P<run>[{_UNSPACED}]+)"
     rf"|(?P<word>(?<![^\W{_UNSPACED}_])(?!(?<=[^\W_]['\u2019])(?:s|t|d|m|re|ll|ve)\b)[^\W{_UNSPACED}_]+)"
 )
+_UNSPACED_RUN = re.compile(rf"[{_UNSPACED}]")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_WITH_FIGURES = re.compile(r"(?<![^\W_])[^\W\d_]*+\d[^\W_]*(?:[.,]\d+)*")
 _GROUP = 3
 
 _STOP_WORDS = """
@@ -68,6 +71,18 @@ def words(text: str, language: str = DEFAULT_LANGUAGE) -> Iterator[tuple[str, bo
                 yield pair, False
         elif (folded := fold(token)) not in STOP_WORDS:
             yield stem(folded), False
+
+
+def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What a text says, for comparing it with another: its words, and all that has figures in it, in its order.
+
+    Words are as they are written, but for case: quicker than `words`, which is for finding.
+    """
+    if _UNSPACED_RUN.search(text):
+        told = list(words(text))
+        return frozenset(word for word, number in told if not number), tuple(word for word, number in told if number)
+    folded = text.lower()
+    return frozenset(_LETTERS.findall(folded)), tuple(map(plain_number, _WITH_FIGURES.findall(folded)))
 
 
 @lru_cache(maxsize=64)
