@@ -1,10 +1,11 @@
 """How long a search takes, and of what: the question's vector, vectors compared, words scored, and the rest.
 
-    python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--model-directory DIR] [--indexing]
+    python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--model-directory DIR] [--indexing [FILE]]
 
 The passages are made of words drawn as in natural text (Zipf's law) and their vectors are drawn around a few hundred
 directions; the questions and the model are real. Prints medians in milliseconds, all of one run. With --indexing also
-how many passages a second are embedded, beside sentence-transformers where that extra is installed.
+how many passages a second are embedded, beside sentence-transformers where that extra is installed, in turns: made-up
+ones, or the `text` of the first lines of FILE (such as the corpus.jsonl of a collection of BEIR's form).
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import importlib.util
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
 
+from collection import json_lines
 from commission_mcp.documents.model import Chunk, Facts, Place
 from commission_mcp.search.corpus import Corpus, Listed, build_corpus
 from commission_mcp.search.embedders import open_embedder
@@ -35,6 +38,7 @@ VOCABULARY = 30_000
 DIRECTIONS = 400
 PASSAGES_A_DOCUMENT = 100
 EMBEDDED = 256
+TURNS = 3
 QUESTIONS = (
     "What is the commission rate for the North in Q4 2025?",
     "When are bonuses paid after the end of the quarter?",
@@ -84,7 +88,7 @@ def main() -> None:
     parser.add_argument(
         "--model-directory", type=Path, default=Path.home() / ".cache" / "commission-mcp-tests" / "model"
     )
-    parser.add_argument("--indexing", action="store_true")
+    parser.add_argument("--indexing", nargs="?", const=True, metavar="FILE", help="measure the making of vectors too")
     options = parser.parse_args()
     fetch_model(options.model_directory)
     started_s = perf_counter()
@@ -96,7 +100,8 @@ def main() -> None:
     for size in options.sizes:
         row(size, embedder)
     if options.indexing:
-        throughput(embedder, options.model_directory)
+        texts = made_up_texts(embedder) if options.indexing is True else texts_of(Path(options.indexing))
+        throughput(texts, embedder, options.model_directory)
 
 
 def row(size: int, embedder: Embedder) -> None:
@@ -164,10 +169,19 @@ def made_up(size: int, embedder: Embedder) -> tuple[list[Listed], Vectors]:
     return documents, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def throughput(embedder: Embedder, model_directory: Path) -> None:
-    """Print how many passages a second are embedded, by whatever is installed."""
+def made_up_texts(embedder: Embedder) -> list[str]:
+    """Made-up passages, as they are embedded."""
     documents, _ = made_up(EMBEDDED, embedder)
-    texts = [f"{chunk.header}\n{chunk.text}" for listed in documents for chunk in listed.chunks]
+    return [f"{chunk.header}\n{chunk.text}" for listed in documents for chunk in listed.chunks]
+
+
+def texts_of(path: Path) -> list[str]:
+    """The texts of a file of JSON lines."""
+    return [str(entry["text"]) for _, entry in islice(json_lines(path, ("text",)), EMBEDDED)]
+
+
+def throughput(texts: Sequence[str], embedder: Embedder, model_directory: Path) -> None:
+    """Print how many passages a second are embedded, by whatever is installed; the best of some turns."""
     print(f"\n| {len(texts)} passages of {statistics.mean(map(len, texts)):.0f} characters | a second |\n|---|---:|")
     ways: dict[str, Embedder] = {"ONNX Runtime": embedder}
     if importlib.util.find_spec("sentence_transformers") is not None:
@@ -176,11 +190,16 @@ def throughput(embedder: Embedder, model_directory: Path) -> None:
         )
 
         ways["sentence-transformers"] = SentenceTransformersEmbedder(FULL_NAME, model_directory)
-    for name, way in ways.items():
+    best_s = dict.fromkeys(ways, float("inf"))
+    for way in ways.values():
         way.embed(texts[:16])
-        started_s = perf_counter()
-        way.embed(texts)
-        print(f"| {name} | {len(texts) / (perf_counter() - started_s):.1f} |", flush=True)
+    for _ in range(TURNS):
+        for name, way in ways.items():
+            started_s = perf_counter()
+            way.embed(texts)
+            best_s[name] = min(best_s[name], perf_counter() - started_s)
+    for name, taken_s in best_s.items():
+        print(f"| {name} | {len(texts) / taken_s:.1f} |", flush=True)
 
 
 SYLLABLES = [a + b for a in "bcdfghklmnprstvz" for b in "aeiou"]
