@@ -112,10 +112,10 @@ def main(arguments: list[str]) -> int:
 
 def _figures(results: Path) -> list[str]:
     try:
-        from benchmarks.figures import draw_all  # noqa: PLC0415 - matplotlib is an extra
+        from benchmarks.figures import draw_all, write_page  # noqa: PLC0415 - matplotlib is an extra
     except ImportError as error:
         return [f"figures: {error}; pip install '.[benchmarks]'"]
-    for path in draw_all(results):
+    for path in (*draw_all(results), write_page(results)):
         print(f"drawn: {path}")
     return []
 

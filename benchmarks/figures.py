@@ -87,6 +87,38 @@ def draw_all(results: Path, folder: Path = FIGURES) -> list[Path]:
     return drawn
 
 
+def write_page(results: Path, folder: Path = FIGURES) -> Path:
+    """Write the page that shows every kept table and figure, with the command, the day and the machine of each."""
+    sections = [_HEADING, *(_section(file, folder) for file in sorted(results.glob("*.json")))]
+    page = folder / "README.md"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n\n".join(sections) + "\n", "utf-8")
+    return page
+
+
+_HEADING = """# Figures
+
+What `python -m benchmarks` measured last, written by it; the tables are kept in `benchmarks/results`. Each table is of
+one run on one machine: compare its rows with each other. A load above the number of cores, before or after, means that
+the machine did something else too."""
+
+
+def _section(file: Path, folder: Path) -> str:
+    kept = json.loads(file.read_text("utf-8"))
+    machine = kept["machine"]
+    told = (
+        f"`{kept['command']}`, {kept['started'][:10]}, {kept['elapsed_s']:.0f} s; {machine['cores']} cores, load "
+        f"{machine['load_before']} before and {machine['load_after']} after, Python {machine['python']}."
+    )
+    picture = [f"![{file.stem}]({file.stem}.svg)"] if (folder / f"{file.stem}.svg").exists() else []
+    return "\n\n".join([f"## {file.stem}", *picture, *map(_markdown, kept["tables"]), told])
+
+
+def _markdown(table: dict[str, Any]) -> str:
+    rule = ["---", *("---:" for _ in table["columns"][1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (table["columns"], rule, *table["rows"]))
+
+
 def query(result: Result, figure: Figure) -> None:
     """A call, in memory and over stdio."""
     rows = {
@@ -214,5 +246,6 @@ DRAWINGS: dict[str, Callable[[Result, Figure], None]] = {
 
 if __name__ == "__main__":
     given = [Path(each) for each in sys.argv[1:]]
-    for path in draw_all(given[0] if given else Path(__file__).parent / "results", *given[1:2]):
+    kept = given[0] if given else Path(__file__).parent / "results"
+    for path in (*draw_all(kept, *given[1:2]), write_page(kept, *given[1:2])):
         print(path)

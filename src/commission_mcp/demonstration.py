@@ -15,6 +15,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from commission_mcp.app import document_places, login_limits, open_administration, open_documents
 from commission_mcp.documents.demo import copy_demo_documents
@@ -253,8 +254,12 @@ _STEPS = (
 
 def _farewell(settings: Settings, console: Console, elapsed_s: float, *, good: bool) -> None:
     console.rule("all of it as it should be" if good else "[red]something is wrong[/red]")
+    shown = "SELECT name, currency FROM clients"
     console.print(
-        f"Took {elapsed_s:.1f} s. For Claude Desktop, put this into claude_desktop_config.json and restart it:\n"
+        f"Took {elapsed_s:.1f} s. To ask at this terminal, in the environment that this was installed into:\n"
     )
+    asked = f'commission-mcp query --client client-abc --data-directory {settings.data_directory} "{shown}"'
+    console.print(Text(asked), soft_wrap=True)
+    console.print("\nFor Claude Desktop, put this into claude_desktop_config.json and restart it:\n")
     entry = started_entry(Host.CLAUDE_DESKTOP, native_launch(settings.data_directory, "client-abc"))
     console.print_json(json.dumps(entry))

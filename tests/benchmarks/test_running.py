@@ -55,3 +55,18 @@ def test_a_script_that_fails_is_named_and_what_was_kept_before_stays(
 
     assert word in outcome.failure
     assert (tmp_path / "results" / "part.json").read_text() == "before"
+
+
+def test_a_kept_result_is_drawn_and_written_on_the_page(tmp_path: Path) -> None:
+    figures = pytest.importorskip("benchmarks.figures")
+    table = "| documents | s |\\n|---|---:|\\n| 10 files | 1.5 |\\n| 10 files, unchanged | 0.1 |"
+    script = tmp_path / "script.py"
+    script.write_text(f'print("{table}")')
+    outcome = measure_part(Part("indexing", str(script), (), "a test"), tmp_path / "results", 30)
+    drawn = figures.draw_all(tmp_path / "results", tmp_path / "figures")
+    page = figures.write_page(tmp_path / "results", tmp_path / "figures").read_text("utf-8")
+
+    assert outcome.failure == ""
+    assert [path.name for path in drawn] == ["indexing.svg", "indexing.png"]
+    assert "![indexing](indexing.svg)" in page
+    assert "| 10 files, unchanged | 0.1 |" in page
