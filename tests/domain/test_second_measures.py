@@ -105,6 +105,14 @@ def test_a_gate_on_everybodys_sales(pay: Pay) -> None:
     assert pay(rule, [{"amount": 400, "payee": "a"}, {"amount": 599, "payee": "b"}], context, measures=team).total == 0
 
 
+def test_a_pools_measure_counts_everybodys_sales(pay: Pay) -> None:
+    rule = flat(10, pool=[{"payee": "a"}, {"payee": "b"}], gates=[{"measure": "sold", "at_least": 1000}])
+    sales = [{"amount": 400, "payee": "a"}, {"amount": 600, "payee": "b"}]
+
+    assert pay(rule, sales, measures=[{"name": "sold"}]).total == 100
+    assert pay(rule, sales[:1], measures=[{"name": "sold"}]).total == 0
+
+
 def test_a_hurdle_keeps_the_higher_rate_until_all_products_have_passed(pay: Pay) -> None:
     """Cichelli: no product pays the rate above quota before all are at 95 %."""
     rates = {"A": (2, 4), "B": (8, 12), "C": (5, 7)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
-from commission_mcp.domain.claims import ALWAYS, Claim, Report, net_sale
+from commission_mcp.domain.claims import ALWAYS, POOL, Claim, Report, net_sale
 from commission_mcp.domain.explanation import number
 from commission_mcp.domain.money import HUNDRED, ZERO
 from commission_mcp.domain.periods import Period, months_around
@@ -15,7 +15,7 @@ from commission_mcp.domain.rules import Accumulation, Measure, RangeType, Rule
 from commission_mcp.domain.sales import Base, Sale, Situation
 from commission_mcp.errors import Code
 
-_EVERYBODY = ""
+_EVERYBODY = POOL  # a pool's measures count everybody's sales
 _RATIOS = frozenset({RangeType.MARGIN_PERCENT, RangeType.MARKUP_PERCENT})
 
 
@@ -28,13 +28,16 @@ class Measures:
         self._report = report
         self._known = {measure.name: measure for measure in plan.measures}
         self._claims: dict[tuple[str, str], list[Claim]] = {}
+        # Everybody's figures are asked for every payee; they are summed once.
+        self._summed: dict[tuple[str, str, Period, Period], Decimal | None] = {}
+        self._turns: dict[tuple[str, str, Period], frozenset[Period]] = {}
 
     def add(self, claim: Claim) -> None:
         """Take up a credited sale, whatever rule pays it."""
         for measure in self._plan.measures:
             if measure.scope.distance(claim.labels, claim.payee, self._situation.parents) is not None:
-                payee = _EVERYBODY if measure.everybody else claim.payee
-                self._claims.setdefault((measure.name, payee), []).append(claim)
+                for payee in (_EVERYBODY,) if measure.everybody else (_EVERYBODY, claim.payee):
+                    self._claims.setdefault((measure.name, payee), []).append(claim)
 
     def of(self, rule: Rule, payee: str, window: Period, period: Period) -> dict[str, Decimal] | None:
         """The figures that a rule asks for a window; None, with a problem noted, when one is missing."""
@@ -50,9 +53,16 @@ class Measures:
         """The periods in which a figure of the window changes."""
         for name in rule.measures:
             measure = self._known.get(name)
-            for claim in () if measure is None else self._counted(measure, payee, window):
-                yield claim.period
-                yield from (period for period, _ in claim.refunds)
+            if measure is not None:
+                yield from self._changes(measure, _whose(measure, payee), window)
+
+    def _changes(self, measure: Measure, whose: str, window: Period) -> frozenset[Period]:
+        key = (measure.name, whose, window)
+        if key not in self._turns:
+            claims = list(self._counted(measure, whose, window))
+            refunded = {period for claim in claims for period, _ in claim.refunds}
+            self._turns[key] = frozenset(refunded | {claim.period for claim in claims})
+        return self._turns[key]
 
     def _figure(self, name: str, payee: str, window: Period, period: Period) -> Decimal | None:
         asked = None if window == ALWAYS else window
@@ -67,23 +77,28 @@ class Measures:
         return self._computed(measure, payee, window, period)
 
     def _computed(self, measure: Measure, payee: str, window: Period, period: Period) -> Decimal | None:
+        key = (measure.name, _whose(measure, payee), window, period)
+        if key not in self._summed:
+            self._summed[key] = self._total(measure, *key[1:])
+        total = self._summed[key]
+        if measure.range_type is not RangeType.QUOTA_PERCENT or total is None:
+            return total
+        span = self._span(measure, window)
+        quota = self._situation.quota(payee, None if span == ALWAYS else span, measure.base, measure.name)
+        if quota is None or quota <= ZERO:
+            return self._no_quota(measure, payee)
+        return total * HUNDRED / quota
+
+    def _total(self, measure: Measure, whose: str, window: Period, period: Period) -> Decimal | None:
         sales = [
             (net, claim.share)
-            for claim in self._counted(measure, payee, window)
+            for claim in self._counted(measure, whose, window)
             if claim.period <= period
             and (net := net_sale(claim.sale, [refund for posted, refund in claim.refunds if posted <= period]))
         ]
         if measure.range_type in _RATIOS:
             return self._ratio(measure, sales)
-        base = Base.UNITS if measure.range_type is RangeType.QUANTITY else measure.base
-        total = self._sum(measure, sales, base)
-        if measure.range_type is not RangeType.QUOTA_PERCENT or total is None:
-            return total
-        span = self._span(measure, window)
-        quota = self._situation.quota(payee, None if span == ALWAYS else span, base, measure.name)
-        if quota is None or quota <= ZERO:
-            return self._no_quota(measure, payee)
-        return total * HUNDRED / quota
+        return self._sum(measure, sales, Base.UNITS if measure.range_type is RangeType.QUANTITY else measure.base)
 
     def _ratio(self, measure: Measure, sales: Iterable[tuple[Sale, Decimal]]) -> Decimal | None:
         """The margin of all the sales together, in percent of their price or of their cost."""
@@ -109,10 +124,10 @@ class Measures:
             total += value * share
         return total
 
-    def _counted(self, measure: Measure, payee: str, window: Period) -> Iterator[Claim]:
+    def _counted(self, measure: Measure, whose: str, window: Period) -> Iterator[Claim]:
         """The sales of a measure's window up to the end of the rule's."""
         span = self._span(measure, window)
-        for claim in self._claims.get((measure.name, _EVERYBODY if measure.everybody else payee), ()):
+        for claim in self._claims.get((measure.name, whose), ()):
             day = claim.sale.date
             inside = claim.period == window if day is None or window == ALWAYS else day in span and day <= window.end
             if inside:
@@ -147,6 +162,11 @@ class Measures:
             " pay nothing until then.",
             "context.quota",
         )
+
+
+def _whose(measure: Measure, payee: str) -> str:
+    """Whose sales count: the payee's, or everybody's, as for a pool."""
+    return _EVERYBODY if measure.everybody else payee
 
 
 def measured_steps(rule: Rule, figures: Mapping[str, Decimal]) -> Iterator[str]:
