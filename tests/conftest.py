@@ -50,7 +50,15 @@ hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
 
 DEBIAN_POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+PROCESSES_MAX = 2
 TEST_SECRET = "a secret of the test installation, 32 characters or more"  # noqa: S105 - guards test data only
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite, each with servers of its own; what is named is run in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return min(os.cpu_count() or 1, PROCESSES_MAX) if whole else 0
 
 
 @dataclass(frozen=True)
