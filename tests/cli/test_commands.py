@@ -273,6 +273,29 @@ def test_a_period_is_run_and_reported(client_added: Terminal) -> None:
     ]
     assert [row["sale_id"] for row in csv.DictReader(lines.stdout.decode().splitlines())] == ["r-1"]
 
+    def decides(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return client_added.run("payouts", "2025-03", *arguments, "--client", "acme", COMMISSION_ROLES="finance")
+
+    shown = decides("show", "--json")
+    run_id = json.loads(shown.stdout)[0]["run_id"]
+    own = decides("approve", "--run", run_id)
+    wrong = client_added.run("client", "set", "acme", "--approval", "payout_approval=required:approver")
+    client_added.run("client", "set", "acme", "--approval", "payout_approval=not_required:finance")
+    approved = decides("approve", "--run", run_id)
+    payroll = client_added.run("report", "2025-03", "--payroll", "--client", "acme", COMMISSION_ROLES="finance")
+    paid = decides("pay", "--run", run_id, "--paid-on", "2025-04-03", "--reference", "SEPA 17", "--json")
+    nothing = client_added.run("report", "2025-03", "--payroll", "--client", "acme", COMMISSION_ROLES="finance")
+
+    assert (own.returncode, b"E_OWN_PAYOUT" in own.stderr, wrong.returncode) == (2, True, 2)
+    assert approved.returncode == 0, approved.stderr
+    assert [(row["payee_id"], row["amount"]) for row in csv.DictReader(payroll.stdout.decode().splitlines())] == [
+        ("r1", "50.00")
+    ]
+    assert [(row["status"], row["paid_on"], row["reference"]) for row in json.loads(paid.stdout)] == [
+        ("paid", "2025-04-03", "SEPA 17")
+    ]
+    assert len(nothing.stdout.splitlines()) == 1
+
 
 def test_what_an_operator_does_to_a_clients_data_is_on_its_trail(client_added: Terminal) -> None:
     client_added.run("client", "set", "acme", "--name", "Acme SE", "--override-key", "priority_2=20")

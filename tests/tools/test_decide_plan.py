@@ -232,6 +232,22 @@ async def test_a_version_that_ends_before_the_older_lets_it_count_again(people: 
     ]
 
 
+async def test_an_interrupted_version_is_an_overlap_on_the_days_on_which_it_counts_again(people: People) -> None:
+    dates = {"valid_from": "2041-01-01", "valid_to": "2041-12-31"}
+    first = await approved(people, await submitted(people.author, "Comes back", **dates))
+    again = {"valid_from": "2041-07-01", "valid_to": "2041-09-30"}
+    await approved(people, await submitted(people.author, "Comes back", plan_id=first["plan_id"], **again))
+    named: list[bool] = []
+    for month in ("2041-08", "2041-10"):
+        fields = {**FIELDS, "plan_name": f"Beside {month}", "valid_from": f"{month}-01", "valid_to": f"{month}-30"}
+        start = await call(people.author, "plan_wizard", action="start", fields={**fields, "proration": "actual"})
+        review = await call(people.author, "plan_wizard", action="review", draft_id=start["draft_id"])
+        overlaps = [row["message"] for row in review["warnings"] if row["code"] == "W_PLAN_OVERLAP"]
+        named.append(any(message.startswith(f"{first['plan_id']}/1 ") for message in overlaps))
+
+    assert named == [False, True]
+
+
 async def test_a_plan_is_ended_early_by_a_version_from_the_same_day_and_gaps_are_told(people: People) -> None:
     first = await approved(people, await submitted(people.author, "Ended early"))
     plan_id = first["plan_id"]

@@ -151,8 +151,8 @@ async def set_client(connection: psycopg.AsyncConnection, client: Client, lists:
                     Code.ARGUMENT,
                     "An override key, approval step or template has a value that is not possible.",
                     "Keys are lower-case words with a priority from 0 and a multiplier above 0 up to 10; the steps are "
-                    "manager_approval, finance_review, compliance_check and payee_acknowledgement; a template is a "
-                    "JSON object.",
+                    "manager_approval, finance_review, compliance_check, payee_acknowledgement, and payout_approval, "
+                    "which finance decides; a template is a JSON object.",
                 )
             ) from None
 

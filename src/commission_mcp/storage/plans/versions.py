@@ -12,6 +12,7 @@ from commission_mcp.domain.money import loads
 from commission_mcp.domain.parsing import parse_plan
 from commission_mcp.domain.parsing.reader import nearest
 from commission_mcp.domain.plan import Plan
+from commission_mcp.domain.validity import Stretch, days_in_force
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.writing import Writing
 
@@ -115,11 +116,32 @@ async def list_plans(writing: Writing) -> dict[str, str]:
 async def load_live_versions(writing: Writing, first: date, last: date | None) -> list[PlanVersion]:
     """The versions, of all plans, that pay or are to pay sales of some of these days; None is open."""
     rows = await writing.rows(
-        _COLUMNS + "WHERE p.client_id = %s AND v.status IN ('submitted', 'approved', 'active') AND NOT p.withdrawn "
-        "AND v.valid && daterange(%s, %s, '[]') ORDER BY p.plan_id, v.version DESC",
+        _COLUMNS + "WHERE p.client_id = %s AND v.status IN ('submitted', 'approved', 'active', 'superseded') "
+        "AND NOT p.withdrawn AND v.valid && daterange(%s, %s, '[]') ORDER BY p.plan_id, v.version DESC",
         [writing.client_id, first, last],
     )
-    return [version_of(row) for row in rows]
+    in_force = {
+        (plan_id, stretch.version)
+        for plan_id, stretches in (await load_days_in_force(writing)).items()
+        for stretch in stretches
+        if stretch.last >= first and (last is None or stretch.start <= last)
+    }
+    found = (version_of(row) for row in rows)
+    return [one for one in found if one.status != "superseded" or (one.plan_id, one.version) in in_force]
+
+
+async def load_days_in_force(writing: Writing) -> dict[str, list[Stretch]]:
+    """For each plan, the days on which each of its versions counts; see `domain.validity`."""
+    dates: dict[str, list[Stretch]] = {}
+    rows = await writing.rows(
+        "SELECT v.plan_id, lower(v.valid), upper(v.valid) - 1, v.version FROM cm.plan_version v "
+        "JOIN cm.plan p USING (client_id, plan_id) "
+        "WHERE v.client_id = %s AND v.status IN ('active', 'superseded') AND NOT p.withdrawn",
+        [writing.client_id],
+    )
+    for plan_id, start, end, version in rows:
+        dates.setdefault(str(plan_id), []).append(Stretch(start, end, version))
+    return {plan_id: days_in_force(versions) for plan_id, versions in dates.items()}
 
 
 def version_of(row: TupleRow) -> PlanVersion:

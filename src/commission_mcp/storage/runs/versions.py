@@ -12,8 +12,8 @@ from typing import Any, LiteralString
 from commission_mcp.domain.money import ONE, loads
 from commission_mcp.domain.parsing.plan_form import parse_plan
 from commission_mcp.domain.plan import Assignment, Plan
-from commission_mcp.domain.validity import Stretch, days_in_force
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.storage.plans.versions import load_days_in_force
 from commission_mcp.storage.writing import Writing
 
 _COLUMNS: LiteralString = """
@@ -60,15 +60,10 @@ async def versions_in_force(writing: Writing, first: date, last: date) -> list[S
     Raises:
         Refused: when a stored definition cannot be read, with every reason.
     """
-    dates: dict[str, list[Stretch]] = {}
-    for plan_id, version, start, after in await writing.rows(_DATES, [writing.client_id]):
-        dates.setdefault(plan_id, []).append(
-            Stretch(start, None if after is None else after - timedelta(days=1), version)
-        )
     wanted = [
         (plan_id, stretch)
-        for plan_id, versions in dates.items()
-        for stretch in days_in_force(versions)
+        for plan_id, stretches in (await load_days_in_force(writing)).items()
+        for stretch in stretches
         if stretch.start <= last and stretch.last >= first
     ]
     keys = await override_keys(writing)
@@ -155,9 +150,6 @@ def _stored(row: Sequence[Any], keys: Mapping[str, OverrideKey]) -> StoredPlan:
     return StoredPlan(plan_id, name, version, status, plan, bytes(sha256), frozenset(rules))
 
 
-_DATES = """SELECT v.plan_id, v.version, lower(v.valid), upper(v.valid)
-FROM cm.plan_version v JOIN cm.plan p USING (client_id, plan_id)
-WHERE v.client_id = %s AND v.status IN ('active', 'superseded') AND NOT p.withdrawn"""
 _WANTED: LiteralString = """
   AND (v.plan_id, v.version) IN (SELECT * FROM unnest(%s::text[], %s::int[])) ORDER BY v.plan_id, v.version"""
 _PLANS = "SELECT plan_id FROM cm.plan WHERE client_id = %s AND NOT withdrawn ORDER BY 1"
