@@ -498,6 +498,19 @@ def test_the_wizard_takes_second_measures_holdbacks_and_split_payouts() -> None:
     ]
 
 
+def test_a_step_goes_with_the_basis_that_it_belongs_to() -> None:
+    step = {"category_type": "Flat", "value_type": "Fixed Amount", "fixed_basis": "per_step", "step": 100}
+    draft = drafted(
+        (1, METADATA), (2, {**RULE, "tiers": None, "range_type": None, **step, "commission": 5}), (3, SUBMISSION)
+    )
+    assert assess(draft, KNOWN).problems == ()
+
+    draft = drafted((2, {"fixed_basis": "per_transaction"}), draft=draft)
+
+    assert "step" not in draft.rules[0]
+    assert assess(draft, KNOWN).problems == ()
+
+
 def test_a_measure_that_the_plan_does_not_define_is_a_problem() -> None:
     """A run could not know it: figures that no sale tells are not stored."""
     assessment = assess(whole(gates=[{"measure": "margn", "at_least": 20}], measures=[{"name": "margin"}]), KNOWN)

@@ -205,7 +205,9 @@ def _overruled(before: Fields, fields: Fields) -> set[str]:
     elif category in {"slab", "tiered"}:
         gone = {"commission", "rates", "points", "interpolation", "extrapolate", "below", "step"}
     if str(fields.get("value_type", "")).strip().lower() == "percentage":
-        gone.add("fixed_basis")
+        gone |= {"fixed_basis", "step"}
+    if str(fields.get("fixed_basis", "per_step")).strip().lower() != "per_step":
+        gone.add("step")
     if "tiers" in fields:
         gone.add("boundary")  # a new table says it by its own notation
     if "base_value" in fields:
