@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from psycopg import pq
 
 from commission_mcp.errors import Code, Refused
 from commission_mcp.sqlguard.statement import SEAL, Select
-from commission_mcp.storage import DatabaseLimits
+from commission_mcp.storage import DatabaseLimits, wire
 
 if TYPE_CHECKING:
     from .conftest import Attacker, Broken, Guarded, ReadAs, Witness
@@ -69,6 +70,28 @@ async def test_a_connection_whose_temporary_files_ran_out_is_in_order_or_gone(
         superuser.connection.execute(f"ALTER ROLE {login} SET temp_file_limit = '256MB'".encode())
 
     assert spilling.codes == {Code.SQL_RESOURCES}
+
+
+async def test_an_answer_that_is_too_large_is_refused_before_it_is_there_as_a_whole(
+    attacker_in_a_hurry: Attacker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, measured = iter([40_000]), list[int]()
+    size_bytes = wire._size_bytes  # pyright: ignore[reportPrivateUsage] - to see how much was held
+
+    def measure(results: Sequence[pq.abc.PGresult]) -> int:
+        measured.append(size_bytes(results))
+        return measured[-1]
+
+    def look(descriptor: int) -> int:
+        del descriptor
+        return next(looks, 0)  # the server outruns us: only the first look sees that anything waits
+
+    monkeypatch.setattr(wire, "_waiting_bytes", look)
+    monkeypatch.setattr(wire, "_size_bytes", measure)
+    outcome = await attacker_in_a_hurry.ask("SELECT repeat('x', 10000) FROM generate_series(1, 2000)")
+
+    assert outcome.codes == {Code.SQL_RESOURCES}
+    assert 4 * 2**20 < sum(measured) < 6 * 2**20
 
 
 async def test_a_cancelled_query_runs_no_longer_wherever_it_is_cancelled(

@@ -107,17 +107,17 @@ class Reading:
             _VERSIONS,
             Statement((_DECLARE + select.sql).encode(), parameters(params)),
             *([Statement(f"MOVE FORWARD {offset:d} IN c".encode())] if offset else []),
-            Statement(f"FETCH FORWARD {rows_max + 1:d} FROM c".encode()),
+            Statement(f"FETCH FORWARD {rows_max + 1:d} FROM c".encode(), portioned=True),
             _ROLLBACK,
         ]
         replica = await self._nodes.replica_for(self.admission.caller.client_id)
         if replica is not None:
             results = await self._from_replica(replica, statements)
             if results is not None and not self._is_behind(results, tables):
-                return self._table(results, rows_max)
+                return self._table(results, len(statements), rows_max)
         results = await self._from_primary(statements)
         self._refuse_failure(results, select)
-        return self._table(results, rows_max)
+        return self._table(results, len(statements), rows_max)
 
     async def _from_primary(self, statements: Sequence[Statement]) -> list[pq.abc.PGresult]:
         try:
@@ -186,12 +186,12 @@ class Reading:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise refusal(Failure.of(result, prefix_chars=len(_DECLARE)), select.sql, self._names)
 
-    def _table(self, results: Sequence[pq.abc.PGresult], rows_max: int) -> Table:
+    def _table(self, results: Sequence[pq.abc.PGresult], statements: int, rows_max: int) -> Table:
         as_of, versions = self._snapshot(results)
-        fetched = results[-2]
-        rows = self._codec.rows(fetched)
+        portions = results[statements - 2 : -1]  # all statements but the last but one give one result
+        rows = [row for portion in portions for row in self._codec.rows(portion)]
         return Table(
-            columns=self._codec.columns(fetched),
+            columns=self._codec.columns(portions[-1]),
             rows=rows[:rows_max],
             more=len(rows) > rows_max,
             versions=versions,
