@@ -142,7 +142,7 @@ def modes(path: Path) -> int:
 async def nothing_is_left_in(scratch: Path) -> None:
     """No files at once, and no process as soon as the system has ended it."""
     assert inside(scratch) == []
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while running(scratch):
             await anyio.sleep(0.01)
 

@@ -237,7 +237,7 @@ async def test_running_calls_finish_before_a_server_stops(serving: Serving) -> N
                 answers.append(content["rows"])
 
         tasks.start_soon(ask)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while await (await connection.execute(counting)).fetchone() == (0,):
                 await anyio.sleep(0.001)
         server.server.should_exit = True
@@ -251,7 +251,7 @@ async def _exchange(server: HttpServer, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(sent)
-        with anyio.fail_after(15), contextlib.suppress(ConnectionResetError):
+        with anyio.fail_after(60), contextlib.suppress(ConnectionResetError):
             if b"Content-Length" in sent:
                 return await reader.readuntil(b"\r\n")
             return await reader.read()

@@ -60,7 +60,7 @@ async def test_disabling_ends_a_running_query_and_closes_the_login(
                 answers.append(await ask(client, slow))
 
             tasks.start_soon(run)
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 await _until_active(connection, login, 1)
                 await set_active(connection, "busy", active=False)
                 await _until_active(connection, login, 0)
