@@ -260,6 +260,8 @@ async def asked(connection: AsyncConnection, cases: list[Case]) -> dict[tuple[in
                     await copy.write_row(row)
         await cursor.execute(b"CREATE INDEX IF NOT EXISTS o_band_id ON o_band (id)")
         await cursor.execute(b"CREATE INDEX IF NOT EXISTS o_sale_id ON o_sale (id)")
+        await cursor.execute(b"CREATE INDEX IF NOT EXISTS o_column_id ON o_column (id)")
+        await cursor.execute(b"CREATE INDEX IF NOT EXISTS o_modifier_id ON o_modifier (id)")
         await cursor.execute(b"ANALYZE o_case, o_band, o_column, o_modifier, o_sale")
         await cursor.execute(ORACLE.encode())
         return {(number, month): paid for number, month, paid in await cursor.fetchall()}
