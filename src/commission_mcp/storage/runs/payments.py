@@ -141,21 +141,28 @@ async def take_step(writing: Writing, period_id: str, wanted: Wanted) -> Payment
     return Payments(status, len(moved), await _payouts_of(writing, period_id, wanted.run_id))
 
 
-async def void_payouts(writing: Writing, run_id: UUID, superseding: UUID) -> None:
-    """Make the payouts of a run void, because another takes its place."""
+async def void_payouts(writing: Writing, run_id: UUID, superseding: UUID) -> list[tuple[str, str]]:
+    """Make the payouts of a run void, because another takes its place; payee and currency of those that were held."""
+    held = await writing.rows(
+        "SELECT payee_id, currency FROM cm.payout WHERE client_id = %s AND run_id = %s AND status = 'held'",
+        [writing.client_id, run_id],
+    )
     await writing.execute(
         _EVENTS + "WHERE o.client_id = %s AND o.run_id = %s AND o.status <> 'void'",
         ["void", writing.admission.user_id, None, None, f"run {superseding} took its place", writing.client_id, run_id],
     )
+    return [(str(payee), str(currency)) for payee, currency in held]
 
 
-async def keep_holds(writing: Writing, run_id: UUID, superseded: UUID) -> None:
-    """Hold the payouts of whose payees the superseded run's were held: why they were has not gone away."""
+async def keep_holds(writing: Writing, run_id: UUID, held: Sequence[tuple[str, str]]) -> None:
+    """Hold the payouts of these payees and currencies, as those of the run before were: why has not gone away."""
     await writing.execute(
-        _EVENTS + _HELD_BEFORE,
+        _EVENTS + "JOIN unnest(%s::text[], %s::text[]) AS h (payee_id, currency) USING (payee_id, currency)"
+        " WHERE o.client_id = %s AND o.run_id = %s",
         [
             *("held", writing.admission.user_id, None, None, "held in the run before"),
-            *(superseded, writing.client_id, run_id),
+            *([payee for payee, _ in held], [currency for _, currency in held]),
+            *(writing.client_id, run_id),
         ],
     )
 
@@ -303,11 +310,6 @@ SELECT o.client_id, o.payout_id, coalesce((SELECT max(e.event_no) FROM cm.payout
     WHERE e.client_id = o.client_id AND e.payout_id = o.payout_id), 0) + 1,
   %s, %s, %s, %s, nullif(%s, '')
 FROM cm.payout o """
-_HELD_BEFORE: LiteralString = """
-JOIN cm.payout b ON b.client_id = o.client_id AND b.payee_id = o.payee_id AND b.currency = o.currency AND b.run_id = %s
-WHERE o.client_id = %s AND o.run_id = %s AND (SELECT e.status FROM cm.payout_event e
-  WHERE e.client_id = b.client_id AND e.payout_id = b.payout_id AND e.status <> 'void'
-  ORDER BY e.event_no DESC LIMIT 1) = 'held'"""
 _SETTLE: LiteralString = """UPDATE cm.period p SET status = c.status
 FROM (SELECT CASE
     WHEN bool_and(o.status = 'paid' OR (o.status = 'approved' AND o.amount = 0)) AND bool_or(o.status = 'paid')

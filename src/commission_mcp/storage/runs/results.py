@@ -165,8 +165,7 @@ async def write_deltas(writing: Writing, run: NewRun, period_id: str, found: Seq
 
 async def write_payouts(writing: Writing, run: NewRun, period_id: str, found: Sequence[Payout]) -> None:
     """Write the payouts as drafts; those of the run that is superseded are void, and what was held stays so."""
-    if run.supersedes is not None:
-        await void_payouts(writing, run.supersedes, run.run_id)
+    held = [] if run.supersedes is None else await void_payouts(writing, run.supersedes, run.run_id)
     async with writing.connection.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO cm.payout (client_id, payout_id, payee_id, period_id, run_id, amount, carried_balance,"
@@ -176,8 +175,8 @@ async def write_payouts(writing: Writing, run: NewRun, period_id: str, found: Se
                 for payout in found
             ],
         )
-    if run.supersedes is not None:
-        await keep_holds(writing, run.run_id, run.supersedes)
+    if held:
+        await keep_holds(writing, run.run_id, held)
 
 
 async def write_notes(writing: Writing, run: NewRun, settlement: Settlement, spool: Spool) -> None:
