@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import sys
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import anyio
 import psycopg
 import pytest
 from psycopg.types.multirange import Multirange
@@ -15,10 +21,11 @@ from psycopg.types.range import Range as PsycopgRange
 
 from commission_mcp.client import Range
 from commission_mcp.domain.caller import MaskingClass
+from commission_mcp.server import build_server
 from commission_mcp.sqlguard.type_names import ALLOWED_TYPES
 
 if TYPE_CHECKING:
-    from client.conftest import OpenClient
+    from client.conftest import OpenClient, ServeHttp
     from conftest import Installation
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +178,52 @@ async def test_every_cell_of_every_view_is_the_one_that_psycopg_gives(
             compared += len(expected)
 
     assert compared > 800
+
+
+@pytest.mark.parametrize("reached", ["here", "over HTTP"])
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+async def test_what_the_command_line_prints_is_read_again_as_the_same_value(
+    postgres_18: Installation, serve_http: ServeHttp, tmp_path: Path, form: str, reached: str
+) -> None:
+    """A cell that is cast to its type again gives what psycopg gives for the literal."""
+    expressions = [(type_, f"'{text}'::{named(type_)}") for type_, texts in LITERALS.items() for text in texts]
+    sql = "SELECT " + ", ".join(f"{expression} AS c{number}" for number, (_, expression) in enumerate(expressions))
+    command = [sys.executable, "-m", "commission_mcp", "query", form, sql]
+    variables = {**postgres_18.variables, "COMMISSION_CLIENT_ID": "client-a", "PATH": "/usr/bin:/bin"}
+    app = build_server(postgres_18.settings("client-a")).streamable_http_app(stateless_http=True)
+    async with serve_http(app) as url:
+        there = ["--url", url] if reached == "over HTTP" else []
+        ran = await anyio.run_process([*command, *there], env=variables, cwd=tmp_path)
+    cells = printed_cells(ran.stdout.decode(), form)
+    async with await psycopg.AsyncConnection.connect(postgres_18.superuser_url) as own:
+        for (type_, expression), cell in zip(expressions, cells, strict=True):
+            read = f"SELECT %s::text::{named(type_)}, {expression}, %s::text::{named(type_)} IS NULL"
+            text = cell_text(cell, type_, form)
+            if text is None:
+                assert type_ in {"json", "jsonb"}, (type_, expression)  # JSON's null is no value in CSV, as in psycopg
+                continue
+            row = await (await own.execute(read.encode(), [text, text])).fetchone()
+            assert row is not None
+            assert as_ours(row[0]) == as_ours(row[1]), (type_, expression, cell)
+
+
+def printed_cells(printed: str, form: str) -> list[object]:
+    """The cells of the only row."""
+    if form == "--json":
+        return list(json.loads(printed)[0].values())
+    return list(next(csv.reader(io.StringIO(printed.partition("\n")[2], newline=""))))
+
+
+def cell_text(cell: object, type_: str, form: str) -> str | None:
+    """A cell as PostgreSQL reads it; None for JSON's null."""
+    is_json = type_ in {"json", "jsonb"}
+    if is_json and cell in ("", None):
+        return None
+    if isinstance(cell, list) and type_.endswith("multirange"):
+        return f"{{{','.join(map(str, cast('list[object]', cell)))}}}"
+    if not isinstance(cell, str) or (is_json and form == "--json"):
+        return json.dumps(cell)
+    return cell
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
@@ -91,7 +91,8 @@ def _print_csv(pages: Iterable[Rows]) -> None:
     for number, page in enumerate(pages):
         if number == 0:
             writer.writerow(page.names)
-        writer.writerows([_cell(value) for value in row] for row in page)
+        types = [column.type for column in page.columns]
+        writer.writerows([_cell(value, type_) for value, type_ in zip(row, types, strict=True)] for row in page)
 
 
 def _print_json(pages: Iterable[Rows]) -> None:
@@ -105,13 +106,18 @@ def _print_json(pages: Iterable[Rows]) -> None:
     sys.stdout.write("[]\n" if begin == "[" else "\n]\n")
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, type_: str = "") -> str:
+    """The value as text that PostgreSQL reads: JSON stays JSON, so that its texts keep their quotes."""
     from commission_mcp.client.values import wire
 
     sent = wire(value)
     match sent:
         case None:
             return ""
+        case list() if type_.endswith("multirange"):
+            return f"{{{','.join(map(str, cast('list[object]', sent)))}}}"
+        case str() if type_ in {"json", "jsonb"}:
+            return json.dumps(sent, ensure_ascii=False)
         case bool() | list() | dict():
             return json.dumps(sent, ensure_ascii=False)
         case _:
