@@ -1,4 +1,4 @@
-"""A program with a supervisor and workers that answer little, for its tests: `python -m serving.supervised FOLDER`."""
+"""A supervisor with workers that answer little, for its tests: `python -m serving.supervised FOLDER SILENT_S`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from commission_mcp.serving.connections import Connection
 from commission_mcp.serving.draining import DrainingServer
 from commission_mcp.serving.supervisor import Line, Supervisor
 
-SILENT_S = 5.0
-
 
 @dataclass(frozen=True)
 class Worker:
@@ -33,7 +31,7 @@ class Worker:
         config = uvicorn.Config(
             answer, http=Connection, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=5
         )
-        DrainingServer(config, 0.2, line.told_to_retire).run(sockets=[listening])
+        DrainingServer(config, told_to_retire=line.told_to_retire).run(sockets=[listening])
 
 
 async def answer(
@@ -50,11 +48,11 @@ async def answer(
 
 def main() -> None:
     """Serve with two workers, and say where."""
-    folder = Path(sys.argv[1])
+    folder, silent_s = Path(sys.argv[1]), float(sys.argv[2])
     with socket.create_server(("127.0.0.1", 0)) as listening:
         (folder / "port.new").write_text(str(listening.getsockname()[1]), "ascii")
         (folder / "port.new").rename(folder / "port")
-        supervisor = Supervisor(Worker(folder), listening, 2, silent_s=SILENT_S, ends_within_s=10)
+        supervisor = Supervisor(Worker(folder), listening, 2, silent_s=silent_s, ends_within_s=60)
         sys.exit(0 if supervisor.run() else 3)
 
 
