@@ -110,7 +110,7 @@ async def _load(settings: Settings, console: Console) -> None:
 
 
 async def _index_documents(settings: Settings, console: Console) -> None:
-    """Put the demo documents where they are missing, and index those that the demonstration searches."""
+    """Put the demo documents where they are missing, and index all of them."""
     if not settings.documents_directory.is_relative_to(settings.data_directory):
         console.print(f"  demo documents are not put into {settings.documents_directory}, which is a folder of yours")
         return
@@ -124,7 +124,9 @@ async def _index_documents(settings: Settings, console: Console) -> None:
             status.update(f"documents: {at.phase}, {at.done:,} of {at.total:,}")
 
         async with open_documents(unwatched) as library:
-            for collection in document_places(settings).of_client("client-abc"):
+            places = document_places(settings)
+            own = [places.client_collection(demo.client_id) for demo in DEMO_CLIENTS]
+            for collection in (places.shared_collection(), *own):
                 library.jobs.start(collection)
                 await library.jobs.follow(collection, tell)
             listed = await library.listing("client-abc")
