@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TRAIL_SETTLES_S = 2.0  # how long whoever wants the conversations waits for entries on their way into them
 _TRAIL_PATIENCE_S = 1.0  # how long the last calls' entries are waited for when the server stops
 
 
@@ -209,12 +210,15 @@ class App:
         return (await self.opening.get()).query_cache
 
     async def sessions(self) -> Sessions:
-        """The conversations.
+        """The conversations, with what was asked of the tools so far in them.
 
         Raises:
             Refused: when their server could not be opened.
         """
-        return await self.opening_sessions.get()
+        sessions = await self.opening_sessions.get()
+        if self.trail is not None:
+            await self.trail.settled(_TRAIL_SETTLES_S)
+        return sessions
 
     async def library(self) -> Library:
         """The documents.

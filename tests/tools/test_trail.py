@@ -51,6 +51,22 @@ async def test_a_call_leaves_its_question_and_no_answer(connect: Connect, instal
     assert entry["client_context"] == {"tool": "query", "row_count": 1}
 
 
+async def test_a_conversation_has_every_call_since_it_began_and_none_before(
+    connect: Connect, installation: Installation
+) -> None:
+    """Although entries are written behind the answers, whoever opens the conversation next does not see that."""
+    async with connect(installation, history_trail=True) as client:
+        await begin(client)
+        await client.call_tool("query", {"sql": "SELECT 'before'"})
+        latest = await begin(client)
+        await client.call_tool("query", {"sql": "SELECT 'since'"})
+        read = await history(client, action="read")
+
+    assert read["session_id"] == latest
+    assert [message["role"] for message in read["messages"]] == ["user", "tool"]
+    assert "since" in read["messages"][1]["content"]
+
+
 async def test_the_next_window_finds_what_was_asked_without_any_id(
     connect: Connect, installation: Installation
 ) -> None:

@@ -51,7 +51,10 @@ class Trail:
         self._usual_ttl_s = usual_ttl_s
         self._hidden = hidden
         self._sending, self._receiving = anyio.create_memory_object_stream[tuple[Caller, Message]](_WAITING_MAX)
-        self._finishing, self._ended = anyio.Event(), anyio.Event()
+        self._hurried, self._ended = anyio.Event(), anyio.Event()
+        self._finishing = False
+        self._noted = self._dealt_with = 0
+        self._kept = anyio.Event()
 
     def note(self, caller: Caller, tool: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Leave an entry for a call that was answered; returns at once.
@@ -67,6 +70,7 @@ class Trail:
         message = Message("tool", _question(tool, arguments), _sources(answer), _context(tool, answer))
         try:
             self._sending.send_nowait((caller, message))
+            self._noted += 1
         except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
             _log.warning("an entry of the trail was dropped", extra={"tool": tool})
 
@@ -75,17 +79,34 @@ class Trail:
         try:
             async with self._sending, self._receiving:
                 async for first in self._receiving:
-                    for caller, messages in (await self._gather(first)).items():
+                    gathered = await self._gather(first)
+                    for caller, messages in gathered.items():
                         await self._keep(caller, messages)
+                    self._dealt_with += sum(map(len, gathered.values()))
+                    self._kept.set()
+                    self._kept = anyio.Event()
         finally:
             self._ended.set()
 
     async def finish(self, within_s: float) -> None:
         """Take no more entries, and keep those that wait within this time, whatever is being cancelled around us."""
         self._sending.close()
-        self._finishing.set()
+        self._finishing = True
+        self._hurried.set()
         with anyio.move_on_after(within_s, shield=True):
             await self._ended.wait()
+
+    async def settled(self, within_s: float) -> None:
+        """Wait until the entries so far are kept, but not longer than this.
+
+        Otherwise a conversation would be read without its last entry, and one that begins now or was just cleared
+        would get entries of calls before it.
+        """
+        noted = self._noted
+        with anyio.move_on_after(within_s):
+            while self._dealt_with < noted:
+                self._hurried.set()
+                await self._kept.wait()
 
     async def _gather(self, first: tuple[Caller, Message]) -> dict[Caller, list[Message]]:
         """An entry and those that come shortly after it, by caller.
@@ -94,7 +115,9 @@ class Trail:
         wants the same disk for the calls that follow.
         """
         with anyio.move_on_after(_GATHERING_S):
-            await self._finishing.wait()
+            await self._hurried.wait()
+        if not self._finishing:
+            self._hurried = anyio.Event()
         gathered = {first[0]: [first[1]]}
         with suppress(anyio.WouldBlock, anyio.EndOfStream):
             for _ in range(_WAITING_MAX):
