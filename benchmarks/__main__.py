@@ -39,7 +39,7 @@ PARTS: dict[str, tuple[str, str, Sizes]] = {
     "isolation": (
         "isolation_overhead.py",
         "row security against an explicit WHERE",
-        Sizes(("50", "50000"), ("1000", "1000000"), ("1000", "1000000")),
+        Sizes(("500", "500000"), ("1000", "1000000"), ("1000", "1000000")),
     ),
     "cache": (
         "cache_hits.py",
