@@ -145,10 +145,12 @@ async def test_pages_are_read_by_their_numbers(
     async with connect(postgres_18, **documents) as client:
         await client.call_tool("index_documents", {"action": "start", "wait_s": 20})
         some = await read(client, "pages.pdf", pages="2-3")
+        one = [await read(client, "pages.pdf", pages=page) for page in ("2", 2)]
         beyond = await read(client, "pages.pdf", pages="6")
         wrong = await read(client, "pages.pdf", pages="two")
 
     assert some["pages"] == 5
+    assert one[0]["text"] == one[1]["text"]
     assert [f"page {number} says" in some["text"] for number in range(1, 6)] == [False, True, True, False, False]
     assert "[page 2]" in some["text"]
     assert codes(beyond) == {("E_NOT_FOUND", "pages")}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from commission_mcp.app import CurrentApp, CurrentCaller, document_access
 from commission_mcp.errors import Code, Problem, Refused
@@ -44,9 +44,14 @@ class ReadDocumentResult(BaseModel):
     masked: bool = Field(description="Personal data is masked for you.")
 
 
+def _as_text(value: object) -> object:
+    """A single page, which models like to send as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 async def read_document(
     document: Annotated[str, Field(description="A `uri` or source of `rag_search`, or a file's name.")],
-    pages: Annotated[str | None, Field(description="Pages such as `3` or `2-5`.")] = None,
+    pages: Annotated[str | None, BeforeValidator(_as_text), Field(description="Pages such as `3` or `2-5`.")] = None,
     section: Annotated[str | None, Field(description="A heading, or a sheet of a workbook, or words of it.")] = None,
     max_chars: Annotated[int, Field(ge=500, le=200_000, description="Characters to return.")] = 20_000,
     cursor: Annotated[str | None, Field(description="`next_cursor` of the answer before.")] = None,
