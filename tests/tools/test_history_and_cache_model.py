@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from conftest import Ask, Connect, Installation
 
 FULL = os.environ.get("COMMISSION_TEST_CAMPAIGN") == "full"
-ROUNDS, STEPS = (200, 50) if FULL else (10, 30)
+ROUNDS, STEPS = (220, 50) if FULL else (10, 30)
 
 SUBJECTS = ("ann", "ben", "cyd")
 EVERY_ROLE = frozenset({"analyst", "finance", "auditor", "admin"})
