@@ -236,7 +236,8 @@ def test_a_program_that_forgets_to_close_the_client_ends(stdio_command: list[str
 @pytest.mark.usefixtures("anyio_backend")
 def test_an_interrupted_call_ends_and_the_client_goes_on(stdio_command: list[str]) -> None:
     program = (
-        "import _thread, threading\n"
+        "import _thread, signal, threading\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the suite runs in the background
         "from commission_mcp.client import CommissionClient\n"
         f"with CommissionClient(command={stdio_command!r}) as client:\n"
         "    client.query('SELECT 1')\n"

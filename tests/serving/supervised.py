@@ -28,6 +28,7 @@ class Worker:
         """Serve until told to end."""
         if (self.folder / "broken").exists():
             sys.exit(3)
+        (self.folder / f"started-{os.getpid()}").touch()
         config = uvicorn.Config(
             answer, http=Connection, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=5
         )

@@ -44,14 +44,18 @@ class Program:
         return set(_children(self.process.pid))
 
     async def until_workers(self, count: int, other_than: Iterable[int] = ()) -> set[int]:
-        """Wait until it runs so many workers, all of them new, and they answer."""
+        """Wait until it runs so many workers, all of them new and started, and they answer."""
         others = set(other_than)
         with anyio.fail_after(60):
             while True:
                 workers = self.workers()
-                if len(workers) == count and not workers & others and await self.seen() <= workers:
+                complete = len(workers) == count and not workers & others and self._have_started(workers)
+                if complete and await self.seen() <= workers:
                     return workers
                 await anyio.sleep(0.02)
+
+    def _have_started(self, workers: Iterable[int]) -> bool:
+        return all((self.folder / f"started-{worker}").exists() for worker in workers)
 
     async def end(self) -> int:
         """The program's exit code, once it ended."""
