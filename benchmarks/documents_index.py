@@ -29,8 +29,9 @@ from commission_mcp.search.embedding import Embedder, Vectors
 from commission_mcp.search.entries import Embedding, Entry, FileState, Properties, Span
 from commission_mcp.search.folder import Folder
 from commission_mcp.search.holdings import Places
-from commission_mcp.search.indexer import Cutting, Indexing, Progress
+from commission_mcp.search.indexer import Cutting, Indexing
 from commission_mcp.search.lexicon import built_in
+from commission_mcp.search.progress import Progress
 from commission_mcp.search.ranking import rank
 from commission_mcp.search.shelves import Shelves
 from commission_mcp.search.store import Store

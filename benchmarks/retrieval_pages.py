@@ -26,11 +26,12 @@ from commission_mcp.documents.reading import open_reader
 from commission_mcp.search.corpus import Corpus, Listed, build_corpus, text_to_embed
 from commission_mcp.search.embedders import open_embedder
 from commission_mcp.search.embedding import Embedder, Vectors
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.fusion import fused
 from commission_mcp.search.lexical import inverse_frequencies, mean_length
 from commission_mcp.search.lexicon import Lexicon, built_in
 from commission_mcp.search.model import FULL_NAME, fetch_model
-from commission_mcp.search.ranking import Filters, rank
+from commission_mcp.search.ranking import rank
 from commission_mcp.search.words import words
 from retrieval_beir import embedded
 

@@ -6,23 +6,21 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 
 import anyio
+import anyio.to_thread
 from mcp.server.mcpserver import AcceptedElicitation, Context
 from mcp.server.mcpserver.resolve import Resolve
 
 from commission_mcp.documents.limits import ReadingLimits
-from commission_mcp.documents.reading import open_reader
 from commission_mcp.domain.caller import Caller
 from commission_mcp.domain.masking import mask
 from commission_mcp.embedded import open_servers
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.access import DocumentAccess
 from commission_mcp.search.holdings import Places
-from commission_mcp.search.indexer import Cutting
-from commission_mcp.search.library import Bounds, Library, open_library
-from commission_mcp.search.models import Models
 from commission_mcp.settings import Settings
 from commission_mcp.storage import (
     LOCAL_ISSUER,
@@ -48,6 +46,7 @@ from commission_mcp.storage.runs.running import Progress
 from commission_mcp.storage.sessions import SessionLimits, Sessions, Trail, open_sessions
 
 if TYPE_CHECKING:
+    from commission_mcp.search.library import Library
     from commission_mcp.storage.rates import RateLimits
     from commission_mcp.verification import OwnToken
 
@@ -472,6 +471,13 @@ async def open_history(settings: Settings) -> AsyncGenerator[Sessions]:
 @asynccontextmanager
 async def open_documents(settings: Settings) -> AsyncGenerator[Library]:
     """The documents of the settings, kept up to date while it is open."""
+    # These imports take 150 ms: a server lists its tools before.
+    await anyio.to_thread.run_sync(import_module, "commission_mcp.search.library")
+    from commission_mcp.documents.reading import open_reader  # noqa: PLC0415 - see above
+    from commission_mcp.search.indexer import Cutting  # noqa: PLC0415 - see above
+    from commission_mcp.search.library import Bounds, open_library  # noqa: PLC0415 - see above
+    from commission_mcp.search.models import Models  # noqa: PLC0415 - see above
+
     limits = ReadingLimits()
     models = Models(settings.embedding_model, settings.model_directory, may_fetch=settings.model_fetch)
     cutting = Cutting(settings.chunk_size_chars, settings.chunk_overlap_chars, limits.file_bytes_max, mask)

@@ -15,7 +15,8 @@ from commission_mcp.documents.model import Block, BlockKind, Document, Facts, Pl
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.embedding import Embedder, Vectors
 from commission_mcp.search.folder import Folder
-from commission_mcp.search.indexer import Cutting, Indexing, Progress
+from commission_mcp.search.indexer import Cutting, Indexing
+from commission_mcp.search.progress import Progress
 from commission_mcp.search.store import Store
 
 _ADDRESS = re.compile(r"\w+@\w+\.\w+")

@@ -13,7 +13,7 @@ import pytest
 
 from commission_mcp.search.corpus import text_to_embed
 from commission_mcp.search.entries import Entry
-from commission_mcp.search.indexer import Phase
+from commission_mcp.search.progress import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

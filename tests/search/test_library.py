@@ -12,12 +12,13 @@ from commission_mcp.domain.caller import MaskingClass
 from commission_mcp.errors import Code, Refused
 from commission_mcp.search import indexer, jobs
 from commission_mcp.search.embedding import Embedder
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.holdings import Places, named
-from commission_mcp.search.indexer import Cutting, Phase
+from commission_mcp.search.indexer import Cutting
 from commission_mcp.search.jobs import Job, saved_job
 from commission_mcp.search.library import Bounds, Library, open_library
 from commission_mcp.search.models import Models
-from commission_mcp.search.ranking import Filters
+from commission_mcp.search.progress import Phase
 
 from .conftest import HashingEmbedder, PlainReader, mask
 

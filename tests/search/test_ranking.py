@@ -11,8 +11,9 @@ import pytest
 from commission_mcp.documents.model import Chunk, Facts, Place
 from commission_mcp.search.corpus import Corpus, Listed, build_corpus, restore_corpus, text_to_embed
 from commission_mcp.search.embedding import Embedder
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.lexicon import Lexicon, Term
-from commission_mcp.search.ranking import Filters, Hit, rank
+from commission_mcp.search.ranking import Hit, rank
 
 NO_WORDS = Lexicon([])
 

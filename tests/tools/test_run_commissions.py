@@ -205,7 +205,8 @@ async def test_a_version_that_was_interrupted_counts_again_and_refunds_find_it(p
 async def days_in_force(payroll: Payroll) -> list[list[Any]]:
     sql = "SELECT version, valid_from, valid_to FROM plan_validity WHERE plan_id = 'plan-1' ORDER BY 2"
     async with payroll.caller(roles="analyst") as client:
-        return ((await client.call_tool("query", {"sql": sql})).structured_content or {})["rows"]
+        answer: dict[str, Any] = (await client.call_tool("query", {"sql": sql})).structured_content or {}
+        return answer["rows"]
 
 
 async def test_the_view_of_days_agrees_with_what_the_run_reads(payroll: Payroll) -> None:

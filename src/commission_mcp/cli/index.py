@@ -55,7 +55,7 @@ def _collections(places: Places, client_id: str | None) -> list[Collection]:
 
 async def _bring_up(library: Library, collection: Collection) -> bool:
     from commission_mcp.cli.progress import steps_progress
-    from commission_mcp.search.indexer import Phase
+    from commission_mcp.search.progress import Phase
 
     library.jobs.start(collection)
     name = collection.client_id or "documents for all"

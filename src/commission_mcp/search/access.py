@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from commission_mcp.domain.caller import Caller, MaskingClass, Role
 from commission_mcp.search.entries import Entry, Span
 from commission_mcp.search.holdings import Collection, named
-from commission_mcp.search.indexer import masked_place
-from commission_mcp.search.library import Library
+from commission_mcp.search.masked_places import masked_place
+
+if TYPE_CHECKING:
+    from commission_mcp.search.library import Library
 
 _CLEAR = frozenset({Role.FINANCE, Role.COMPLIANCE})
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import orjson
 
 from commission_mcp.documents.model import BlockKind, Chunk, Facts, Place
-from commission_mcp.search.embedding import Vectors
+
+if TYPE_CHECKING:
+    from commission_mcp.search.embedding import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Embedding:
 
     model: str
     clear: Vectors
-    masked: Mapping[int, Vectors] = field(default_factory=dict[int, Vectors])
+    masked: Mapping[int, Vectors] = field(default_factory=dict[int, "Vectors"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,8 @@ def embedding_values(embedding: Embedding | None) -> tuple[object, ...]:
     """The values of the last columns, from `model` on."""
     if embedding is None:
         return _NO_VECTORS
+    import numpy as np  # noqa: PLC0415 - a server starts sooner without it
+
     numbers = np.array(sorted(embedding.masked), dtype="<i4")
     dimensions = int(embedding.clear.shape[1])
     masked = [embedding.masked[int(number)] for number in numbers]
@@ -236,6 +239,8 @@ def _digest(values: tuple[object, ...]) -> bytes:
 
 
 def _bytes(vectors: Vectors) -> bytes:
+    import numpy as np  # noqa: PLC0415 - as above
+
     return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
 
 
@@ -245,12 +250,16 @@ def _embedding(values: Sequence[Any], *, checked: bool) -> Embedding | None:
         return None
     if not checked and _digest((model, dimensions, clear, numbers, masked)) != digest:
         raise Damaged
+    import numpy as np  # noqa: PLC0415 - as above
+
     rows = _vectors(masked, dimensions)
     at = np.frombuffer(numbers, dtype="<i4")
     return Embedding(model, _vectors(clear, dimensions), {int(number): rows[i] for i, number in enumerate(at)})
 
 
 def _vectors(content: bytes, dimensions: int) -> Vectors:
+    import numpy as np  # noqa: PLC0415 - as above
+
     return np.frombuffer(content, dtype="<f4").reshape(-1, dimensions)
 
 

@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cache
 from typing import Protocol
 
@@ -22,12 +21,14 @@ from anyio import to_thread
 
 from commission_mcp.documents.chunking import block_offsets, chunks, full_text
 from commission_mcp.documents.formats import checked_name
-from commission_mcp.documents.model import Chunk, Document, Place
+from commission_mcp.documents.model import Chunk, Document
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.corpus import text_to_embed
 from commission_mcp.search.embedding import Embedder
 from commission_mcp.search.entries import Embedding, Entry, Failure, FileState, Properties, Span
 from commission_mcp.search.folder import Folder, FoundFile, NotADocument
+from commission_mcp.search.masked_places import masked_place
+from commission_mcp.search.progress import Phase, Progress
 from commission_mcp.search.store import Known, Store, Writer
 
 CUTTING_VERSION = 3
@@ -49,45 +50,6 @@ class Reader(Protocol):
     async def signature(self, name: str) -> str:
         """What would read a document of this name, with versions."""
         ...
-
-
-class Phase(StrEnum):
-    """What an indexing is doing."""
-
-    WAITING = "waiting"
-    READING = "reading"
-    MODEL = "model"  # fetching or loading the model
-    EMBEDDING = "embedding"
-    FINISHING = "finishing"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an indexing is.
-
-    Attributes:
-        phase: What it is doing.
-        done: Files read or chunks embedded in this phase.
-        total: Of how many; 0 until that is known.
-        indexed: Files that were read anew.
-        unchanged: Files that were as before.
-        removed: Files that are no longer there.
-        failed: Files that cannot be read, those of earlier indexings included.
-        embedded: Chunks that got vectors.
-        note: What a person should know, such as why there are no vectors.
-    """
-
-    phase: Phase = Phase.WAITING
-    done: int = 0
-    total: int = 0
-    indexed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: int = 0
-    embedded: int = 0
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,16 +327,6 @@ def masked_chunks(entry: Entry, mask: Callable[[str], str]) -> Iterator[Chunk]:
     for chunk in entry.chunks:
         place = masked_place(chunk.place, masked)
         yield replace(chunk, text=text[chunk.start : chunk.end], header=masked(chunk.header), place=place)
-
-
-def masked_place(place: Place, mask: Callable[[str], str]) -> Place:
-    """A place whose headings, sheet and path have personal data masked."""
-    return replace(
-        place,
-        section=tuple(map(mask, place.section)),
-        sheet=None if place.sheet is None else mask(place.sheet),
-        path=None if place.path is None else mask(place.path),
-    )
 
 
 def _place_of(error: Exception) -> str:

@@ -17,8 +17,8 @@ import anyio
 import orjson
 
 from commission_mcp.errors import Refused
-from commission_mcp.search.indexer import Phase, Progress
 from commission_mcp.search.manifest import replace_file
+from commission_mcp.search.progress import Phase, Progress
 
 JOB = "job.json"
 _ASK_AGAIN_S = 0.5  # while another process indexes the same collection

@@ -17,13 +17,15 @@ from commission_mcp.errors import Refused
 from commission_mcp.search.corpus import Corpus
 from commission_mcp.search.embedding import Embedder
 from commission_mcp.search.entries import Entry, Failure, Properties
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.folder import NotADocument
 from commission_mcp.search.holdings import Collection, Places, no_document
-from commission_mcp.search.indexer import Cutting, Indexing, Phase, Progress, Reader
+from commission_mcp.search.indexer import Cutting, Indexing, Reader
 from commission_mcp.search.jobs import Job, Jobs
 from commission_mcp.search.lexicon import OWN_FILE, Lexicon, built_in, parse_lexicon
 from commission_mcp.search.models import Models
-from commission_mcp.search.ranking import Filters, Hit, rank
+from commission_mcp.search.progress import Phase, Progress
+from commission_mcp.search.ranking import Hit, rank
 from commission_mcp.search.shelves import Shelf, Shelves
 from commission_mcp.search.watcher import WATCHED_MAX, Watcher
 

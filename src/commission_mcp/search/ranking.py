@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
 from commission_mcp.documents.model import Chunk
-from commission_mcp.search.corpus import Corpus, Listed
+from commission_mcp.search.corpus import Corpus
 from commission_mcp.search.embedding import Embedder, Vectors
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.fusion import POOL, best, fused
 from commission_mcp.search.lexical import inverse_frequencies, mean_length
 from commission_mcp.search.lexicon import Lexicon
@@ -31,34 +30,6 @@ _ALIKE_MIN = 0.9  # of the words of two passages with the same numbers: they say
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which documents are searched; each empty filter lets all through.
-
-    Attributes:
-        documents: Names, or patterns such as ``rates/*``; compared without case.
-        file_types: Endings of names, such as ``pdf``, or media types.
-        tags: All of them have to be among a document's tags.
-    """
-
-    documents: tuple[str, ...] = ()
-    file_types: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-
-    def admit(self, listed: Listed) -> bool:
-        """Whether a document is searched."""
-        name = listed.name.casefold()
-        ending = PurePosixPath(name).suffix.removeprefix(".")
-        types = {kind.casefold().removeprefix(".") for kind in self.file_types}
-        tags = {tag.casefold() for tag in listed.facts.tags}
-        patterns = [pattern.casefold() for pattern in self.documents]
-        return (
-            (not patterns or any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
-            and (not types or ending in types or listed.media_type.casefold() in types)
-            and tags.issuperset(tag.casefold() for tag in self.tags)
-        )
 
 
 @dataclass(frozen=True, slots=True)

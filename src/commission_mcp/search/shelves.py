@@ -23,7 +23,8 @@ from commission_mcp.search.corpus import RECIPE, Corpus, Listed, build_corpus, r
 from commission_mcp.search.embedding import Vectors
 from commission_mcp.search.entries import Entry
 from commission_mcp.search.holdings import Collection
-from commission_mcp.search.indexer import masked_chunks, masked_place
+from commission_mcp.search.indexer import masked_chunks
+from commission_mcp.search.masked_places import masked_place
 from commission_mcp.search.store import Contents
 
 _AGAIN_PARTS = 5  # a collection that changes all the time is loaded anew after this many times its loading time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
@@ -15,9 +15,11 @@ from commission_mcp.domain.caller import MaskingClass
 from commission_mcp.domain.masking import COVER
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.search.access import WHY_MASKED, DocumentAccess
+from commission_mcp.search.filters import Filters
 from commission_mcp.search.holdings import Collection, named
-from commission_mcp.search.library import Found
-from commission_mcp.search.ranking import Filters
+
+if TYPE_CHECKING:
+    from commission_mcp.search.library import Found
 
 ANNOTATIONS = ToolAnnotations(
     title="Search documents", read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
