@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,22 @@ def test_the_example_configuration_names_only_known_settings_and_commands() -> N
 
     assert entry["args"] == ["serve"]
     assert [name for name in entry["env"] if f"`{name}`" not in configuration] == []
+
+
+def test_the_readme_says_of_each_package_why_it_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    required = [
+        *project["dependencies"],
+        *(line for lines in project["optional-dependencies"].values() for line in lines),
+    ]
+    names = [re.split(r"[\[<>=; ]", line)[0] for line in required]
+    table = README.partition("| package | why it is here |")[2].partition("\n\n")[0]
+    explained = {
+        name for row in table.splitlines() for name in re.findall(r"[\w.-]+", row.split("|")[1:2][0] if row else "")
+    }
+
+    assert sorted({name for name in names if name != "commission-mcp"} - explained) == []
+    assert len(project["dependencies"]) == len({re.split(r"[\[<>=; ]", line)[0] for line in project["dependencies"]})
 
 
 @pytest.mark.anyio
