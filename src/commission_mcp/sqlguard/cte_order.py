@@ -13,7 +13,7 @@ def by_need(ctes: Sequence[Node]) -> list[Node]:
     Under RECURSIVE every query sees all names of its WITH, also those that come later in the text.
     """
     names = {cte["ctename"] for cte in ctes}
-    needs = {cte["ctename"]: {name for name in _tables(cte["ctequery"]) if name in names} for cte in ctes}
+    needs = {cte["ctename"]: {name for name in tables(cte["ctequery"]) if name in names} for cte in ctes}
     ordered: list[Node] = []
     waiting = list(ctes)
     ready: set[str] = set()
@@ -26,7 +26,7 @@ def by_need(ctes: Sequence[Node]) -> list[Node]:
     return ordered
 
 
-def _tables(root: Node) -> Iterator[str]:
+def tables(root: Node) -> Iterator[str]:
     """The bare table names anywhere in a query."""
     pending = [root]
     while pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from commission_mcp.errors import Code, Problem, Refused
+from commission_mcp.sqlguard.expansion import NODES_MAX, size_of
 from commission_mcp.sqlguard.findings import Findings
 from commission_mcp.sqlguard.placeholders import Numbered, number_placeholders
 from commission_mcp.sqlguard.relations import Relations
@@ -45,6 +46,7 @@ def _checked(numbered: Numbered, findings: Findings, relations: Relations, param
     walk = Walk(numbered.text, findings, relations)
     walk.query(select, Scope())
     walk.pairwise.report(findings)
+    _check_size(select, findings)
     numbers = walk.names.parameters
     highest = max(numbers, default=0)
     if parameter_count is not None:
@@ -81,6 +83,15 @@ def _only_select(numbered: Numbered, findings: Findings) -> tuple[Node, Node]:
             findings.add(Code.SQL_NOT_SELECT, message, statement_fix(kind), location)
     findings.refuse_if_any()
     return statements[0], unwrap(statements[0]["stmt"])[1]
+
+
+def _check_size(select: Node, findings: Findings) -> None:
+    if size_of(select).nodes > NODES_MAX:
+        message = (
+            "PostgreSQL plans each use of a subquery's column as a copy of its expression, which here are millions."
+        )
+        fix = "Put what is used several times into a query of WITH that says AS MATERIALIZED, or use it fewer times."
+        findings.add(Code.SQL_COST, message, fix, None)
 
 
 def _check_parameters(numbers: dict[int, int], parameter_count: int, findings: Findings) -> None:
