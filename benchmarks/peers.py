@@ -156,11 +156,11 @@ async def started(program: Program, log: TextIO, measured: Measured) -> AsyncGen
 
 
 def asking(client: Client, program: Program) -> Callable[[str], Awaitable[None]]:
-    """Asks a question as another text each time, so that nothing is answered from what was kept."""
+    """Asks a question as another text each time and of each server, so that nothing is answered from what was kept."""
     numbers = count()
 
     async def ask(sql: str) -> None:
-        text = f"{on_tables(sql) if program.on_tables else sql} -- {next(numbers)}"
+        text = f"{on_tables(sql) if program.on_tables else sql} -- {program.name} {next(numbers)}"
         answer = await client.call_tool(program.tool, {"sql": text, **program.arguments})
         if answer.is_error:
             raise RuntimeError(f"{program.name}: {answer.content}")
