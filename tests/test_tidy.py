@@ -84,3 +84,20 @@ def test_every_suppression_says_why() -> None:
     ]
 
     assert silent == []
+
+
+def test_every_patch_and_skip_says_why() -> None:
+    """A test that replaces something, or is passed over, has the reason beside it."""
+    act = re.compile(
+        r"monkeypatch\.(?:setattr|setitem|delattr)\(|mock\.patch|importorskip\(|mark\.(?:skip|xfail)|pytest\.skip\("
+    )
+    reason = re.compile(r"# \w|reason|pytest\.skip\(f?\"")
+    silent: list[str] = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        lines = path.read_text("utf-8").splitlines()
+        for number, line in enumerate(lines):
+            around = "\n".join(lines[max(0, number - 1) : number + 5])
+            if act.search(line) and not reason.search(around):
+                silent.append(f"{path.relative_to(ROOT)}:{number + 1}")
+
+    assert silent == []

@@ -58,7 +58,7 @@ def test_a_script_that_fails_is_named_and_what_was_kept_before_stays(
 
 
 def test_a_kept_result_is_drawn_and_written_on_the_page(tmp_path: Path) -> None:
-    figures = pytest.importorskip("benchmarks.figures")
+    figures = pytest.importorskip("benchmarks.figures", reason="matplotlib comes with the extra [benchmarks]")
     table = "| documents | s |\\n|---|---:|\\n| 10 files | 1.5 |\\n| 10 files, unchanged | 0.1 |"
     script = tmp_path / "script.py"
     script.write_text(f'print("{table}")')

@@ -87,8 +87,8 @@ async def test_an_answer_that_is_too_large_is_refused_before_it_is_there_as_a_wh
         del descriptor
         return next(looks, 0)  # the server outruns us: only the first look sees that anything waits
 
-    monkeypatch.setattr(wire, "_waiting_bytes", look)
-    monkeypatch.setattr(wire, "_size_bytes", measure)
+    monkeypatch.setattr(wire, "_waiting_bytes", look)  # when the server outruns us cannot be arranged
+    monkeypatch.setattr(wire, "_size_bytes", measure)  # to see how much was held
     outcome = await attacker_in_a_hurry.ask("SELECT repeat('x', 10000) FROM generate_series(1, 2000)")
 
     assert outcome.codes == {Code.SQL_RESOURCES}

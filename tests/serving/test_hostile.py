@@ -114,7 +114,7 @@ async def test_much_in_one_piece_is_read_in_small_ones(server: HttpServer, monke
         pieces.append(len(data))
         read(connection, data)
 
-    monkeypatch.setattr(Connection, "data_received", noting)
+    monkeypatch.setattr(Connection, "data_received", noting)  # to see the pieces; it reads as before
     async with server.wire() as wire:
         wire.send(
             POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 43_000 + b"0\r\n\r\n"
@@ -172,7 +172,7 @@ async def test_connections_beyond_what_a_process_can_hold_are_closed(
     with anyio.fail_after(30):
         while connections:
             await anyio.sleep(0.01)
-    monkeypatch.setattr(server.server.config, "limit_concurrency", 3)
+    monkeypatch.setattr(server.server.config, "limit_concurrency", 3)  # not thousands of connections
     async with server.wire() as first, server.wire() as second, server.wire() as third:
         with anyio.fail_after(30):
             while len(connections) < 3:

@@ -25,8 +25,9 @@ from typing import Any, cast
 from anyio import to_thread
 
 from commission_mcp import __version__
+from commission_mcp.durable_files import sync_folder
 from commission_mcp.embedded.binaries import POSTGRES_MAJOR
-from commission_mcp.embedded.directory import LAYOUT, DataDirectory, claim, sync_folder
+from commission_mcp.embedded.directory import LAYOUT, DataDirectory, claim
 from commission_mcp.embedded.locks import holders, lock_within
 from commission_mcp.errors import Code, Problem, Refused
 

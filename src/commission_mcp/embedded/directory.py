@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import cast
 
 from commission_mcp import __version__
+from commission_mcp.durable_files import open_private, sync_folder
 from commission_mcp.embedded.binaries import POSTGRES_MAJOR
 from commission_mcp.embedded.sockets import prepare, socket_directory
 from commission_mcp.errors import Code, Problem, Refused
@@ -100,15 +101,6 @@ def claim(path: Path) -> DataDirectory:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _unusable(path, f"cannot be used: {reason}.") from error
     return DataDirectory(root, sockets, found)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename within a folder survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _own_folder(path: Path) -> Path:
@@ -202,16 +194,12 @@ def _read_object(path: Path) -> dict[str, object]:
 def _write_private(path: Path, content: dict[str, object]) -> None:
     """Write a file that is there completely or not at all, readable by this user only."""
     draft = path.with_name(f".new-{path.name}")
-    with open(draft, "w", encoding="utf-8", opener=_open_private) as file:
+    with open(draft, "w", encoding="utf-8", opener=open_private) as file:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _unusable(path: Path, what: str, fix: str = _CHOOSE_ANOTHER) -> Refused:

@@ -10,9 +10,10 @@ from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
 
+from commission_mcp.durable_files import sync_folder
 from commission_mcp.embedded import process
 from commission_mcp.embedded.binaries import postgres_programs
-from commission_mcp.embedded.directory import DataDirectory, sync_folder
+from commission_mcp.embedded.directory import DataDirectory
 from commission_mcp.embedded.identity import give_to
 from commission_mcp.embedded.launch import Identity
 from commission_mcp.embedded.locks import Ending, lock_after_ending

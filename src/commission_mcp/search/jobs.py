@@ -16,8 +16,8 @@ from uuid import uuid4
 import anyio
 import orjson
 
+from commission_mcp.durable_files import replace_file
 from commission_mcp.errors import Refused
-from commission_mcp.search.manifest import replace_file
 from commission_mcp.search.progress import Phase, Progress
 
 JOB = "job.json"

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from commission_mcp.durable_files import file_sha256, replace_file, sync_folder
 from commission_mcp.search import locks
 from commission_mcp.search.entries import (
     DOCUMENT_COLUMNS,
@@ -50,10 +51,7 @@ from commission_mcp.search.manifest import (
     MANIFEST,
     Derived,
     Manifest,
-    file_sha256,
     read_manifest,
-    replace_file,
-    sync_directory,
     write_manifest,
 )
 
@@ -300,7 +298,7 @@ class Store:
         for beside in ("journal", "wal", "shm"):
             self._file.with_name(f"{STORE}-{beside}").unlink(missing_ok=True)
         mended.replace(self._file)
-        sync_directory(self.directory)
+        sync_folder(self.directory)
 
 
 class Writer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 import orjson
 
+from commission_mcp.durable_files import file_sha256, open_private, sync_folder
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.audit.chain import Walk
 from commission_mcp.storage.audit.entry import Entry, Phase, Recorded
@@ -69,7 +69,7 @@ async def write_archive(file: Path, entries: AsyncIterator[Recorded], walk: Walk
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
-        with open(draft, "xb", opener=_private) as stream:  # noqa: ASYNC230 - a line at a time
+        with open(draft, "xb", opener=open_private) as stream:  # noqa: ASYNC230 - a line at a time
             async for entry in entries:
                 stream.write(line_of(entry))
             stream.flush()
@@ -81,7 +81,7 @@ async def write_archive(file: Path, entries: AsyncIterator[Recorded], walk: Walk
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    return Archive(file, written.seq - walk.seq, _checksum(file))
+    return Archive(file, written.seq - walk.seq, file_sha256(file))
 
 
 def read_archive(file: Path, begins: Mapping[tuple[str, int], bytes], known: Mapping[str, Mapping[int, str]]) -> Walk:
@@ -147,26 +147,9 @@ def _publish(draft: Path, file: Path) -> None:
     try:
         os.link(draft, file)
     except FileExistsError:
-        if _checksum(draft) != _checksum(file):
+        if file_sha256(draft) != file_sha256(file):
             raise
-    _sync_folder(file.parent)
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(file.parent)
 
 
 def _unusable(file: Path, reason: str) -> Refused:
