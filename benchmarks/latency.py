@@ -32,7 +32,7 @@ from commission_mcp.logs import configure_logs
 from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.sqlguard import parse_select
-from commission_mcp.storage.audit import Entry
+from unrecorded import keep_no_record
 
 ROUNDS = 300
 ONE_ROW = "SELECT sale_id, sold_on, gross, net, quantity, currency FROM sales WHERE sale_id = $1"
@@ -127,15 +127,7 @@ async def unrecorded_table(settings: Settings, key: str) -> list[tuple[str, floa
     server = build_server(settings)
     async with Client(trivial_server()) as echo, Client(server) as client:
         await client.call_tool("query", one)
-        opened = server.app.opening.ready
-        if opened is None:
-            raise RuntimeError("the database is not open")
-
-        async def nothing(entry: Entry) -> None:
-            """Record nothing."""
-            del entry
-
-        opened.audit.record = nothing
+        keep_no_record(server)
         works = [
             partial(echo.call_tool, "echo", {"text": "x"}),
             partial(client.call_tool, "query", one),

@@ -37,10 +37,10 @@ from commission_mcp.server import build_server
 from commission_mcp.settings import Settings, load_settings
 from commission_mcp.storage import Client as Tenant
 from commission_mcp.storage import add_client, prepare
-from commission_mcp.storage.audit import Entry
 from commission_mcp.storage.demo import DEMO_CLIENTS, load_demo_rows
 from peer_programs import Program, installed_peers
 from postgres_server import postgres_on_a_port
+from unrecorded import keep_no_record
 
 CLIENT, OTHER = "client-abc", "client-emea"
 SECRET = "a secret of the benchmark, which is long enough"  # noqa: S105 - of a database that is gone afterwards
@@ -240,10 +240,6 @@ def serve_unrecorded() -> None:
     configure_logs("error")
     server = build_server(load_settings(environment=os.environ).settings)
 
-    async def nothing(entry: Entry) -> None:
-        """Record nothing."""
-        del entry
-
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(forget)
@@ -253,10 +249,9 @@ def serve_unrecorded() -> None:
     async def forget() -> None:
         while True:
             await anyio.sleep(0.01)
-            with suppress(RuntimeError):  # it is not running yet
-                if (opened := server.app.opening.ready) is not None:
-                    opened.audit.record = nothing
-                    return
+            with suppress(RuntimeError):  # it is not running yet, or has not opened its database
+                keep_no_record(server)
+                return
 
     anyio.run(run)
 

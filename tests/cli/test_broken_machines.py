@@ -60,21 +60,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(postgres_18: Installation, tmp_path: Path) -> Machine:
-    (tmp_path / "documents").mkdir()
+def machine(healthy: dict[str, str], tmp_path: Path) -> Machine:
     (tmp_path / "documents" / "a.txt").write_text("A rule about accelerators.")
-    variables = {
-        **postgres_18.variables,
-        "COMMISSION_CLIENT_ID": "client-a",
-        "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "documents"),
-        "COMMISSION_INDEX_DIRECTORY": str(tmp_path / "indexes"),
-        "COMMISSION_MODEL_DIRECTORY": str(tmp_path / "model"),
-        "COMMISSION_MODEL_FETCH": "false",
-        "COMMISSION_EMBEDDING_MODEL": "another/model",
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-    }
-    return Machine(tmp_path, variables)
+    return Machine(tmp_path, healthy)
 
 
 async def test_redis_that_stands_still(machine: Machine, valkey: Valkey) -> None:

@@ -54,21 +54,7 @@ class Examined:
 
 
 @pytest.fixture
-def examine(postgres_18: Installation, tmp_path: Path) -> Examine:
-    # Another model than the default one: whether that was fetched on this machine is not what most tests are about.
-    healthy = {
-        **postgres_18.variables,
-        "COMMISSION_CLIENT_ID": "client-a",
-        "COMMISSION_DOCUMENTS_DIRECTORY": str(tmp_path / "documents"),
-        "COMMISSION_INDEX_DIRECTORY": str(tmp_path / "indexes"),
-        "COMMISSION_MODEL_DIRECTORY": str(tmp_path / "model"),
-        "COMMISSION_MODEL_FETCH": "false",
-        "COMMISSION_EMBEDDING_MODEL": "another/model",
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-    }
-    (tmp_path / "documents").mkdir()
-
+def examine(healthy: dict[str, str], tmp_path: Path) -> Examine:
     def run(*arguments: str, **environment: str) -> Examined:
         command = [sys.executable, "-m", "commission_mcp", "doctor", "--json", *arguments]
         variables = {**healthy, **environment}

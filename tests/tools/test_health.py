@@ -16,7 +16,7 @@ from commission_mcp.storage import administration
 if TYPE_CHECKING:
     from mcp.client import Client
 
-    from conftest import Connect, Installation
+    from conftest import Connect, Installation, Valkey
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +87,25 @@ async def test_without_redis_the_rest_is_reported(connect: Connect, postgres_18:
     assert parts(health) == {"history": "E_REDIS_UNREACHABLE", "cache": "E_REDIS_UNREACHABLE"}
     assert (health["database_connected"], health["redis_connected"], health["cache_connected"]) == (True, False, False)
     assert all(part["fix"] for part in health["degraded"])
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("CONFIG", "SET", "maxmemory", "1"), "E_REDIS_FULL"), (("REPLICAOF", "127.0.0.1", "1"), "E_REDIS_READ_ONLY")],
+)
+async def test_a_redis_that_takes_no_writes_is_reported(
+    connect: Connect, postgres_18: Installation, valkey: Valkey, command: tuple[str, ...], code: str
+) -> None:
+    """It answers, so nothing but a write or its own word shows it."""
+    async with connect(postgres_18, redis_url=valkey.address(), redis_cache_url=valkey.address()) as client:
+        assert parts(await ask(client)) == {}
+        async with valkey.raw() as raw:
+            await raw(*command)
+        health = await ask(client)
+
+    assert health["mcp_server_status"] == "degraded"
+    assert parts(health) == {"history": code, "cache": code}
+    assert health["redis_connected"]
 
 
 async def test_a_backend_that_is_down_or_refuses_is_reported(connect: Connect, postgres_18: Installation) -> None:

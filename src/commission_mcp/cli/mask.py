@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from commission_mcp.cli.options import ClientOption, DataDirectory, EnvFile, load, os_user
+
+if TYPE_CHECKING:
+    from commission_mcp.settings import Settings
 
 commands = typer.Typer(help="Which readers see a client's personal columns.", no_args_is_help=True)
 
@@ -27,24 +30,7 @@ def set_(
     env_file: EnvFile = None,
 ) -> None:
     """Show a column to a class of readers, or hide it from them, whatever the default. Counts from the next call on."""
-    import anyio
-
-    loaded = load(data_directory, env_file, client_id=client_id)
-
-    async def run() -> None:
-        from commission_mcp.app import open_operations, operator
-        from commission_mcp.domain.caller import MaskingClass
-        from commission_mcp.storage.audit import Act, on_record
-        from commission_mcp.storage.masks import MaskRule, set_mask_rule
-
-        client = operator(loaded.settings).client_id
-        rule = MaskRule(client, column, MaskingClass(readers), show)
-        act = Act(os_user(), "mask set", [client], {"column": column[:128], "for": readers, "visible": show})
-        async with open_operations(loaded.settings) as connection, on_record(connection, act):
-            await set_mask_rule(connection, rule)
-        typer.echo(f"{column} of {client}: {'shown to' if show else 'hidden from'} the class {readers}", err=True)
-
-    anyio.run(run)
+    _change(column, readers, visible=show, settings=load(data_directory, env_file, client_id=client_id).settings)
 
 
 @commands.command("clear")
@@ -56,23 +42,7 @@ def clear(
     env_file: EnvFile = None,
 ) -> None:
     """Drop a client's own rule, so that the default counts: hidden from the class masked, shown to clear."""
-    import anyio
-
-    loaded = load(data_directory, env_file, client_id=client_id)
-
-    async def run() -> None:
-        from commission_mcp.app import open_operations, operator
-        from commission_mcp.domain.caller import MaskingClass
-        from commission_mcp.storage.audit import Act, on_record
-        from commission_mcp.storage.masks import clear_mask_rule
-
-        client = operator(loaded.settings).client_id
-        act = Act(os_user(), "mask clear", [client], {"column": column[:128], "for": readers})
-        async with open_operations(loaded.settings) as connection, on_record(connection, act):
-            found = await clear_mask_rule(connection, client, column, MaskingClass(readers))
-        typer.echo(f"{column} of {client}: {'the default counts' if found else 'there was no rule'}", err=True)
-
-    anyio.run(run)
+    _change(column, readers, visible=None, settings=load(data_directory, env_file, client_id=client_id).settings)
 
 
 @commands.command("list")
@@ -91,3 +61,27 @@ def list_(client_id: ClientOption = None, data_directory: DataDirectory = None, 
                 typer.echo(f"{rule.column} {'shown to' if rule.visible else 'hidden from'} {rule.masking}")
 
     anyio.run(run)
+
+
+def _change(column: str, readers: str, *, visible: bool | None, settings: Settings) -> None:
+    """Set the rule, or drop it where `visible` is None, on record."""
+    import anyio
+
+    async def run() -> str:
+        from commission_mcp.app import open_operations, operator
+        from commission_mcp.domain.caller import MaskingClass
+        from commission_mcp.storage.audit import Act, on_record
+        from commission_mcp.storage.masks import MaskRule, clear_mask_rule, set_mask_rule
+
+        client, masking = operator(settings).client_id, MaskingClass(readers)
+        facts: dict[str, object] = {"column": column[:128], "for": readers}
+        command = "mask clear" if visible is None else "mask set"
+        act = Act(os_user(), command, [client], facts if visible is None else {**facts, "visible": visible})
+        async with open_operations(settings) as connection, on_record(connection, act):
+            if visible is None:
+                found = await clear_mask_rule(connection, client, column, masking)
+                return f"{column} of {client}: {'the default counts' if found else 'there was no rule'}"
+            await set_mask_rule(connection, MaskRule(client, column, masking, visible))
+        return f"{column} of {client}: {'shown to' if visible else 'hidden from'} the class {readers}"
+
+    typer.echo(anyio.run(run), err=True)

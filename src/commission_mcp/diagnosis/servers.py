@@ -68,4 +68,6 @@ async def _redis_server(name: str, url: str) -> Findings:
         message = f"Conversations may be dropped before their time: its policy is {state.policy}."
         fix = "Set `maxmemory-policy noeviction`, and COMMISSION_REDIS_CACHE_URL to another server for the cache."
         raise Refused(Problem(Code.REDIS_FULL, message, fix, "COMMISSION_REDIS_URL"))
+    if state.refuses_writes is not None:
+        raise Refused(state.refuses_writes)
     yield Finding.good(f"redis: {name}", f"version {state.version}, {state.memory} used, {state.policy}")

@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from commission_mcp.errors import Code, Problem, Refused
 from commission_mcp.storage.redis_limits import RedisLimits
+from commission_mcp.storage.redis_servers import FULL, READ_ONLY
 from commission_mcp.storage.redis_topologies import Command, Topology, topology
 
 _CLOSING_S = 0.5
@@ -141,15 +142,15 @@ def _refusing() -> Generator[None]:
     try:
         yield
     except OutOfMemoryError:
-        raise _full() from None
+        raise Refused(FULL) from None
     except ReadOnlyError:
-        raise _read_only() from None
+        raise Refused(READ_ONLY) from None
     except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError):
         raise unreachable() from None
     except ResponseError as error:
         said = str(error)
         if said.startswith(_TAKES_NO_WRITES):
-            raise _read_only() from None
+            raise Refused(READ_ONLY) from None
         if said.startswith(_NOT_SERVING):
             raise unreachable() from None
         raise
@@ -162,26 +163,6 @@ def unreachable() -> Refused:
             Code.REDIS_UNREACHABLE,
             "Redis does not answer, or refuses the login or its commands.",
             "Try again in a moment. The operator checks COMMISSION_REDIS_URL with `commission-mcp doctor`.",
-        )
-    )
-
-
-def _full() -> Refused:
-    return Refused(
-        Problem(
-            Code.REDIS_FULL,
-            "Redis has no memory left, so nothing was stored.",
-            "Clear conversations that are no longer needed; the operator raises `maxmemory`.",
-        )
-    )
-
-
-def _read_only() -> Refused:
-    return Refused(
-        Problem(
-            Code.REDIS_READ_ONLY,
-            "Redis takes no writes: it is a replica, or cannot write to its disk.",
-            "Reading works. The operator points COMMISSION_REDIS_URL at the primary and checks its disk.",
         )
     )
 

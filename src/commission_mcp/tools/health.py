@@ -141,13 +141,18 @@ async def _history(app: App, caller: Caller, report: _Report) -> None:
         message = f"Redis may drop conversations before their time: its policy is {state.policy}."
         fix = "The operator sets `maxmemory-policy noeviction` and gives the cache a server of its own."
         report.fault("history", Problem(Code.REDIS_FULL, message, fix, "COMMISSION_REDIS_URL"))
+    if state.refuses_writes is not None:
+        report.fault("history", state.refuses_writes)
     listed = await sessions.sessions(caller, sessions_max=_SESSIONS_MAX)
     report.facts["active_sessions"] = len(listed.sessions)
 
 
 async def _cache(app: App, _caller: Caller, report: _Report) -> None:
     cache = await app.query_cache()
-    report.facts["cache_connected"] = await cache.state() is not None
+    state = await cache.state()
+    report.facts["cache_connected"] = state is not None
+    if state is not None and state.refuses_writes is not None:
+        report.fault("cache", state.refuses_writes)
 
 
 async def _backend(app: App, _caller: Caller, report: _Report) -> None:
